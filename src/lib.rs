@@ -1,0 +1,3 @@
+//! Vaultbridge carries secrets from Vault into Kubernetes Secrets and keeps them alive.
+
+pub mod sensitive;

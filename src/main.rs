@@ -1,0 +1,2 @@
+//! Vaultbridge.
+fn main() {}

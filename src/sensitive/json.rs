@@ -1,0 +1,226 @@
+//! JSON from Vault, kept as the very text that Vault sent.
+//!
+//! A number parsed into a float and printed again is another number beyond 2^53, and a string re-encoded by a
+//! careless library comes out as `\u003c`. So a document is validated once and then only *looked at*: numbers
+//! keep their digits, strings are decoded once, nested values are printed compactly without escaping anything
+//! that JSON does not require.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::SecretBytes;
+
+/// A JSON document that is a secret. Wiped on drop.
+pub struct SecretJson(Zeroizing<String>);
+
+/// A value somewhere inside a [`SecretJson`].
+#[derive(Clone, Copy)]
+pub struct JsonRef<'a>(&'a RawValue);
+
+/// The text is not JSON, or is nested deeper than 128 levels. Says nothing of the text, which may be a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("the text is not JSON (line {line}, column {column})")]
+pub struct JsonError {
+    line: usize,
+    column: usize,
+}
+
+impl SecretJson {
+    /// Checks that `text` is one JSON value and keeps it.
+    pub fn parse(text: Zeroizing<String>) -> Result<Self, JsonError> {
+        match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(error) => Err(JsonError { line: error.line(), column: error.column() }),
+        }
+    }
+
+    /// The whole document.
+    pub fn root(&self) -> Option<JsonRef<'_>> {
+        serde_json::from_str(&self.0).ok().map(JsonRef)
+    }
+
+    /// The text as Vault sent it. Never pass it to anything that prints.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> JsonRef<'a> {
+    /// Whether this is `null`, which everywhere in this project means "absent".
+    pub fn is_null(self) -> bool {
+        self.0.get() == "null"
+    }
+
+    /// The members of an object in the order of their names; `None` for anything else.
+    pub fn members(self) -> Option<BTreeMap<String, JsonRef<'a>>> {
+        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
+        Some(members.into_iter().map(|(name, value)| (name, JsonRef(value))).collect())
+    }
+
+    /// The member of that name of an object; `None` if there is none, or this is no object.
+    pub fn member(self, name: &str) -> Option<JsonRef<'a>> {
+        self.members()?.remove(name)
+    }
+
+    /// The value at a JSON pointer (RFC 6901), which is empty or starts with `/`.
+    pub fn pointer(self, pointer: &str) -> Option<JsonRef<'a>> {
+        let mut here = self;
+        for token in pointer.split('/').skip(1) {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            here = match here.elements() {
+                Some(elements) => *elements.get(array_index(&name)?)?,
+                None => here.member(&name)?,
+            };
+        }
+        Some(here)
+    }
+
+    /// The value as the bytes of a Secret: the content of a string, the digits of a number, `true` or `false`,
+    /// compact JSON for an object or array, and `None` for `null`.
+    pub fn to_bytes(self) -> Option<SecretBytes> {
+        if self.is_null() {
+            return None;
+        }
+        let mut text = Zeroizing::new(String::with_capacity(self.0.get().len()));
+        match self.string() {
+            Some(string) => text.push_str(&string),
+            None => self.print_compact(&mut text),
+        }
+        Some(SecretBytes::new(text.as_bytes().to_vec()))
+    }
+
+    /// The value as compact JSON, strings quoted.
+    pub fn to_json(self) -> SecretBytes {
+        let mut text = Zeroizing::new(String::with_capacity(self.0.get().len()));
+        self.print_compact(&mut text);
+        SecretBytes::new(text.as_bytes().to_vec())
+    }
+
+    /// The value as a string; `None` if it is not one.
+    pub fn string(self) -> Option<Zeroizing<String>> {
+        #[derive(Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        let Text(text) = serde_json::from_str(self.0.get()).ok()?;
+        Some(Zeroizing::new(text.into_owned()))
+    }
+
+    /// The value as a whole number that fits; `None` if it is not one.
+    pub fn unsigned(self) -> Option<u64> {
+        self.0.get().parse().ok()
+    }
+
+    /// The elements of an array; `None` for anything else.
+    fn elements(self) -> Option<Vec<JsonRef<'a>>> {
+        let elements: Vec<&'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
+        Some(elements.into_iter().map(JsonRef).collect())
+    }
+
+    fn print_compact(self, out: &mut String) {
+        if let Some(members) = self.members() {
+            print_between('{', '}', out, members, |(name, value), out| {
+                print_string(&name, out);
+                out.push(':');
+                value.print_compact(out);
+            });
+        } else if let Some(elements) = self.elements() {
+            print_between('[', ']', out, elements, JsonRef::print_compact);
+        } else if let Some(string) = self.string() {
+            print_string(&string, out);
+        } else {
+            out.push_str(self.0.get()); // a number, true, false or null: as it came
+        }
+    }
+}
+
+fn print_between<T>(
+    open: char,
+    close: char,
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    print: impl Fn(T, &mut String),
+) {
+    out.push(open);
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        print(item, out);
+    }
+    out.push(close);
+}
+
+/// Prints a JSON string; `serde_json` escapes only what JSON requires, so `<`, `>` and `&` stay as they are.
+fn print_string(text: &str, out: &mut String) {
+    let quoted = Zeroizing::new(serde_json::Value::from(text).to_string());
+    out.push_str(&quoted);
+}
+
+/// RFC 6901: digits without a leading zero.
+fn array_index(token: &str) -> Option<usize> {
+    let canonical = token == "0" || !token.starts_with('0');
+    (canonical && token.bytes().all(|byte| byte.is_ascii_digit())).then(|| token.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(text: &str) -> SecretJson {
+        SecretJson::parse(Zeroizing::new(text.to_owned())).unwrap()
+    }
+
+    fn bytes_at(text: &str, pointer: &str) -> Option<String> {
+        let document = document(text);
+        let bytes = document.root()?.pointer(pointer)?.to_bytes()?;
+        Some(String::from_utf8(bytes.expose().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn an_integer_beyond_two_to_the_53_keeps_every_digit() {
+        assert_eq!(bytes_at(r#"{"n":123456789012345678901234567890}"#, "/n").unwrap(), "123456789012345678901234567890");
+    }
+
+    #[test]
+    fn a_number_keeps_the_form_in_which_it_was_stored() {
+        assert_eq!(bytes_at(r#"{"n":1.50e3}"#, "/n").unwrap(), "1.50e3");
+    }
+
+    #[test]
+    fn html_characters_are_not_escaped_in_nested_values() {
+        let text = r#"{"page":{"a":"\u003cb\u003e \u0026"}}"#;
+        assert_eq!(bytes_at(text, "/page").unwrap(), r#"{"a":"<b> &"}"#);
+    }
+
+    #[test]
+    fn null_is_absent() {
+        assert_eq!(bytes_at(r#"{"a":null}"#, "/a"), None);
+    }
+
+    #[test]
+    fn a_string_is_its_content_and_unicode_survives() {
+        assert_eq!(bytes_at(r#"{"a":"\u00e4\ud83d\udd11\n"}"#, "/a").unwrap(), "ä🔑\n");
+    }
+
+    #[test]
+    fn a_pointer_walks_objects_and_arrays_and_unescapes_its_tokens() {
+        let text = r#"{"a/b":[{"m~n":"deep"}]}"#;
+        assert_eq!(bytes_at(text, "/a~1b/0/m~0n").unwrap(), "deep");
+        assert_eq!(bytes_at(text, "/a~1b/00/m~0n"), None);
+        assert_eq!(bytes_at(text, "/a~1b/1"), None);
+    }
+
+    #[test]
+    fn nested_values_are_compact_json_text() {
+        assert_eq!(bytes_at("{\"a\" : [ 1 , {\"x\" : null} ]}", "/a").unwrap(), r#"[1,{"x":null}]"#);
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_not_the_text() {
+        let error = SecretJson::parse(Zeroizing::new("{\"password\": hunter2}".into())).err().unwrap();
+        assert_eq!(error.to_string(), "the text is not JSON (line 1, column 14)");
+    }
+}
