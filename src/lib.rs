@@ -1,3 +1,5 @@
 //! Vaultbridge carries secrets from Vault into Kubernetes Secrets and keeps them alive.
 
+pub mod retry;
 pub mod sensitive;
+pub mod vault;

@@ -1,0 +1,263 @@
+//! Reading one KV secret, and telling apart why there is none.
+//!
+//! A version that was deleted can come back, a destroyed one cannot, and a path that never existed is most
+//! likely a typing error. Vault answers all three with 404; only the body differs.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use vaultrs::api::kv1::requests::GetSecretRequest;
+use vaultrs::api::kv2::requests::ReadSecretRequest;
+use zeroize::Zeroizing;
+
+use super::client::{Call, Client};
+use super::engine::{KvVersion, Mount};
+use super::error::{Error, printable};
+use crate::sensitive::{SecretJson, SecretText};
+
+/// What is at a path.
+pub enum KvReply {
+    /// A secret.
+    Found(KvSecret),
+    /// The version was deleted, and can be undeleted.
+    Deleted {
+        /// When, as Vault writes it (RFC 3339).
+        time: String,
+    },
+    /// The version was destroyed for good.
+    Destroyed,
+    /// Nothing, or no such version.
+    Absent {
+        /// What Vault said: empty for a plain missing entry; words about a missing mount or namespace, or about a
+        /// mount that keeps versions and was read as if it did not.
+        hints: Vec<String>,
+    },
+}
+
+/// A secret as it came.
+pub struct KvSecret {
+    /// The object of its fields, the very text that Vault sent.
+    pub data: SecretJson,
+    /// The number of the version, in engines that keep versions.
+    pub version: Option<u64>,
+    /// When this version was written (RFC 3339), in engines that keep versions.
+    pub created_time: Option<String>,
+}
+
+/// Reads the secret at `path` below `mount`. `version` 0 is the newest; engines without versions ignore it.
+pub async fn read_kv(
+    client: &Client,
+    namespace: &str,
+    token: &SecretText,
+    mount: &Mount,
+    path: &str,
+    version: u64,
+) -> Result<KvReply, Error> {
+    let call = Call {
+        operation: "read",
+        namespace: Some(namespace),
+        token: Some(token),
+    };
+    let reply = match mount.version {
+        KvVersion::V1 => {
+            let endpoint = GetSecretRequest {
+                mount: mount.path.clone(),
+                path: path.to_owned(),
+            };
+            client.send(call, &endpoint).await?
+        }
+        KvVersion::V2 => {
+            let version = Some(version).filter(|version| *version > 0);
+            let endpoint = ReadSecretRequest {
+                mount: mount.path.clone(),
+                path: path.to_owned(),
+                version,
+            };
+            client.send(call, &endpoint).await?
+        }
+    };
+    match (reply.status, reply.error) {
+        (404, error) => Ok(missing(
+            &reply.body,
+            &error.unwrap_or(Error::NotFound { errors: Vec::new() }),
+        )),
+        (_, Some(error)) => Err(error),
+        (_, None) => found(&reply.body, mount.version).map(KvReply::Found),
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Versioned<'a> {
+    #[serde(borrow)]
+    data: &'a RawValue,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    created_time: String,
+    #[serde(default)]
+    deletion_time: String,
+    #[serde(default)]
+    destroyed: bool,
+    version: u64,
+}
+
+fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
+    const MALFORMED: Error = Error::Malformed {
+        what: "the read of a KV secret",
+    };
+    let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
+    let (data, version, created_time) = match version {
+        KvVersion::V1 => (envelope.data, None, None),
+        KvVersion::V2 => {
+            let Versioned { data, metadata } =
+                serde_json::from_str(envelope.data.get()).map_err(|_| MALFORMED)?;
+            (data, Some(metadata.version), Some(metadata.created_time))
+        }
+    };
+    if !data.get().starts_with('{') {
+        return Err(MALFORMED);
+    }
+    let data = SecretJson::parse(Zeroizing::new(data.get().to_owned())).map_err(|_| MALFORMED)?;
+    Ok(KvSecret {
+        data,
+        version,
+        created_time,
+    })
+}
+
+fn missing(body: &[u8], error: &Error) -> KvReply {
+    #[derive(Deserialize)]
+    struct Gone {
+        data: GoneData,
+    }
+    #[derive(Deserialize)]
+    struct GoneData {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Warned {
+        warnings: Option<Vec<String>>,
+    }
+    let gone: Option<Gone> = serde_json::from_slice(body).ok();
+    match gone.map(|gone| gone.data.metadata) {
+        Some(Metadata {
+            destroyed: true, ..
+        }) => KvReply::Destroyed,
+        Some(Metadata { deletion_time, .. }) if !deletion_time.is_empty() => KvReply::Deleted {
+            time: printable(deletion_time),
+        },
+        Some(_) | None => {
+            let warned: Option<Warned> = serde_json::from_slice(body).ok();
+            let warnings = warned
+                .and_then(|warned| warned.warnings)
+                .unwrap_or_default();
+            let hints = error
+                .told()
+                .iter()
+                .chain(warnings.iter().take(1))
+                .map(printable)
+                .collect();
+            KvReply::Absent { hints }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Replies of OpenBao 2.7.2 (request ids shortened); Vault's differ only in members that are not read.
+    const V1: &str = r#"{"request_id":"4","lease_id":"","renewable":false,"lease_duration":3600,"data":{"big":123456789012345678901234567890,"ttl":"1h","x":1},"wrap_info":null,"warnings":null,"auth":null}"#;
+    const V2: &str = r#"{"request_id":"2","lease_id":"","renewable":false,"lease_duration":0,"data":{"data":{"html":"\u003c\u0026\u003e","n":2},"metadata":{"created_time":"2026-11-23T06:53:45.441175425Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":3}},"wrap_info":null,"warnings":null,"auth":null}"#;
+    const DELETED: &str = r#"{"request_id":"7","data":{"data":null,"metadata":{"created_time":"2026-11-23T06:53:45.44254333Z","custom_metadata":null,"deletion_time":"2026-11-23T06:53:45.4436959Z","destroyed":false,"version":4}},"warnings":null,"auth":null}"#;
+    const DESTROYED: &str = r#"{"request_id":"5","data":{"data":null,"metadata":{"created_time":"2026-11-23T06:53:45.439639892Z","custom_metadata":null,"deletion_time":"","destroyed":true,"version":2}},"warnings":null,"auth":null}"#;
+    const WRONG_VERSION: &str = r#"{"request_id":"6","data":null,"warnings":["Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use."],"auth":null}"#;
+
+    fn missing_of(body: &str) -> KvReply {
+        missing(
+            body.as_bytes(),
+            &Error::of_reply(404, None, None, body.as_bytes()).unwrap(),
+        )
+    }
+
+    fn hints(body: &str) -> Vec<String> {
+        match missing_of(body) {
+            KvReply::Absent { hints } => hints,
+            KvReply::Found(_) | KvReply::Deleted { .. } | KvReply::Destroyed => {
+                panic!("not absent: {body}")
+            }
+        }
+    }
+
+    #[test]
+    fn an_unversioned_secret_is_the_text_that_vault_sent() {
+        let secret = found(V1.as_bytes(), KvVersion::V1).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            secret.data.expose(),
+            r#"{"big":123456789012345678901234567890,"ttl":"1h","x":1}"#
+        );
+        assert_eq!((secret.version, secret.created_time), (None, None));
+    }
+
+    #[test]
+    fn a_versioned_secret_comes_with_its_version_and_time() {
+        let secret = found(V2.as_bytes(), KvVersion::V2).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            secret.data.expose(),
+            r#"{"html":"\u003c\u0026\u003e","n":2}"#
+        );
+        assert_eq!(secret.version, Some(3));
+        assert_eq!(
+            secret.created_time.as_deref(),
+            Some("2026-11-23T06:53:45.441175425Z")
+        );
+    }
+
+    #[test]
+    fn a_deleted_version_is_told_with_its_time() {
+        let KvReply::Deleted { time } = missing_of(DELETED) else {
+            panic!("not deleted")
+        };
+        assert_eq!(time, "2026-11-23T06:53:45.4436959Z");
+    }
+
+    #[test]
+    fn a_destroyed_version_is_not_taken_for_a_deleted_one() {
+        assert!(matches!(missing_of(DESTROYED), KvReply::Destroyed));
+    }
+
+    #[test]
+    fn a_plain_404_is_absent_and_what_vault_says_of_it_is_kept() {
+        assert!(hints(r#"{"errors":[]}"#).is_empty());
+        let no_mount =
+            r#"{"errors":["no handler for route \"nomount/data/a\". route entry not found."]}"#;
+        assert_eq!(
+            hints(no_mount),
+            [r#"no handler for route "nomount/data/a". route entry not found."#]
+        );
+        assert!(
+            hints(WRONG_VERSION)[0].starts_with("Invalid path for a versioned K/V"),
+            "{:?}",
+            hints(WRONG_VERSION)
+        );
+    }
+
+    #[test]
+    fn a_reply_without_an_object_of_fields_is_not_taken_for_a_secret() {
+        for body in [r#"{"data":null}"#, r#"{"data":"x"}"#, "hunter2", "{}"] {
+            let error = found(body.as_bytes(), KvVersion::V1).err().unwrap();
+            assert_eq!(
+                error.to_string(),
+                "vault's reply to the read of a KV secret is not understood",
+                "{body}"
+            );
+        }
+    }
+}
