@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -21,20 +22,37 @@ pub struct SecretJson(Zeroizing<String>);
 #[derive(Clone, Copy)]
 pub struct JsonRef<'a>(&'a RawValue);
 
-/// The text is not JSON, or is nested deeper than 128 levels. Says nothing of the text, which may be a secret.
-#[derive(Debug, thiserror::Error)]
-#[error("the text is not JSON (line {line}, column {column})")]
-pub struct JsonError {
-    line: usize,
-    column: usize,
+/// How deep objects and arrays may be nested. Walking a document takes stack for each level, and whoever may write
+/// into Vault decides how many there are.
+const MAX_DEPTH: usize = 128;
+
+/// Why a text is no document. Says nothing of the text, which may be a secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// It is not JSON.
+    #[error("the text is not JSON (line {line}, column {column})")]
+    Syntax {
+        /// The line at which reading stopped, from 1.
+        line: usize,
+        /// The column at which reading stopped, from 1.
+        column: usize,
+    },
+    /// It is JSON, but nested deeper than 128 levels.
+    #[error("the JSON is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
 }
 
 impl SecretJson {
     /// Checks that `text` is one JSON value and keeps it.
     pub fn parse(text: Zeroizing<String>) -> Result<Self, JsonError> {
-        match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-            Ok(_) => Ok(Self(text)),
-            Err(error) => Err(JsonError { line: error.line(), column: error.column() }),
+        serde_json::from_str::<IgnoredAny>(&text).map_err(|error| JsonError::Syntax {
+            line: error.line(),
+            column: error.column(),
+        })?;
+        if depth(&text) > MAX_DEPTH {
+            Err(JsonError::TooDeep)
+        } else {
+            Ok(Self(text))
         }
     }
 
@@ -58,7 +76,12 @@ impl<'a> JsonRef<'a> {
     /// The members of an object in the order of their names; `None` for anything else.
     pub fn members(self) -> Option<BTreeMap<String, JsonRef<'a>>> {
         let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
-        Some(members.into_iter().map(|(name, value)| (name, JsonRef(value))).collect())
+        Some(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, JsonRef(value)))
+                .collect(),
+        )
     }
 
     /// The member of that name of an object; `None` if there is none, or this is no object.
@@ -159,6 +182,33 @@ fn print_string(text: &str, out: &mut String) {
     out.push_str(&quoted);
 }
 
+/// How many levels the objects and arrays of a valid JSON text have.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+/// Goes on behind the closing quote of a string.
+fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
+    }
+}
+
 /// RFC 6901: digits without a leading zero.
 fn array_index(token: &str) -> Option<usize> {
     let canonical = token == "0" || !token.starts_with('0');
@@ -181,7 +231,10 @@ mod tests {
 
     #[test]
     fn an_integer_beyond_two_to_the_53_keeps_every_digit() {
-        assert_eq!(bytes_at(r#"{"n":123456789012345678901234567890}"#, "/n").unwrap(), "123456789012345678901234567890");
+        assert_eq!(
+            bytes_at(r#"{"n":123456789012345678901234567890}"#, "/n").unwrap(),
+            "123456789012345678901234567890"
+        );
     }
 
     #[test]
@@ -202,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_string_is_its_content_and_unicode_survives() {
-        assert_eq!(bytes_at(r#"{"a":"\u00e4\ud83d\udd11\n"}"#, "/a").unwrap(), "ä🔑\n");
+        assert_eq!(
+            bytes_at(r#"{"a":"\u00e4\ud83d\udd11\n"}"#, "/a").unwrap(),
+            "ä🔑\n"
+        );
     }
 
     #[test]
@@ -215,12 +271,43 @@ mod tests {
 
     #[test]
     fn nested_values_are_compact_json_text() {
-        assert_eq!(bytes_at("{\"a\" : [ 1 , {\"x\" : null} ]}", "/a").unwrap(), r#"[1,{"x":null}]"#);
+        assert_eq!(
+            bytes_at("{\"a\" : [ 1 , {\"x\" : null} ]}", "/a").unwrap(),
+            r#"[1,{"x":null}]"#
+        );
+    }
+
+    #[test]
+    fn a_document_nested_too_deeply_to_be_walked_is_refused() {
+        let nested = |depth: usize| Zeroizing::new("[".repeat(depth) + &"]".repeat(depth));
+        let deepest = SecretJson::parse(nested(128)).ok().unwrap();
+        assert_eq!(deepest.root().unwrap().to_json().len(), 256);
+        for depth in [129, 200_000] {
+            assert_eq!(
+                SecretJson::parse(nested(depth)).err(),
+                Some(JsonError::TooDeep)
+            );
+        }
+    }
+
+    #[test]
+    fn brackets_in_strings_are_no_levels() {
+        let text = format!(
+            r#"{{"a":"\"{}","\\":"{}"}}"#,
+            "[".repeat(200),
+            "{".repeat(200)
+        );
+        assert_eq!(bytes_at(&text, "/a").unwrap().len(), 201);
     }
 
     #[test]
     fn an_error_names_the_place_and_not_the_text() {
-        let error = SecretJson::parse(Zeroizing::new("{\"password\": hunter2}".into())).err().unwrap();
-        assert_eq!(error.to_string(), "the text is not JSON (line 1, column 14)");
+        let error = SecretJson::parse(Zeroizing::new("{\"password\": hunter2}".into()))
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the text is not JSON (line 1, column 14)"
+        );
     }
 }

@@ -3,6 +3,10 @@
 use tokio::time::Instant;
 
 /// The present. Only the async parts of this layer look at it; what they decide by it is in pure functions.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ages and deadlines need a clock; this is the only place of this layer that reads it"
+)]
 pub(super) fn now() -> Instant {
     Instant::now()
 }

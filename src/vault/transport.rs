@@ -1,5 +1,10 @@
 //! One HTTP exchange: the connection, the reply read up to a limit, and a short plain cause when it fails.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one HTTP client of the program"
+)]
+
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;

@@ -1,3 +1,5 @@
+//! When a reading is shared, when it is not, and who is told of a change.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;

@@ -77,6 +77,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::clock;
 
     fn minutes(minutes: u64) -> Duration {
         Duration::from_mins(minutes)
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_renewable_token_is_renewed_at_two_thirds() {
-        let issued = Instant::now();
+        let issued = clock::now();
         let life = Life::new(minutes(60), true, issued);
         assert_eq!(life.next(issued + minutes(39)), Step::Use);
         assert_eq!(life.next(issued + minutes(40)), Step::Renew);
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_token_that_cannot_be_renewed_is_replaced_at_two_thirds() {
-        let issued = Instant::now();
+        let issued = clock::now();
         let life = Life::new(minutes(60), false, issued);
         assert_eq!(life.next(issued + minutes(39)), Step::Use);
         assert_eq!(life.next(issued + minutes(40)), Step::Replace);
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_full_renewal_starts_the_life_anew() {
-        let issued = Instant::now();
+        let issued = clock::now();
         let grant = Grant {
             ttl: minutes(60),
             renewable: true,
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_short_renewal_means_the_hard_end_and_the_token_is_replaced_at_two_thirds_of_the_rest() {
-        let issued = Instant::now();
+        let issued = clock::now();
         let grant = Grant {
             ttl: minutes(30),
             renewable: true,
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_token_without_an_end_is_used_for_ever() {
-        let issued = Instant::now();
+        let issued = clock::now();
         assert_eq!(
             Life::new(Duration::ZERO, false, issued).next(issued + minutes(1_000_000)),
             Step::Use

@@ -1,0 +1,145 @@
+//! What can be wrong with a mapping, said so that the person who wrote it can mend it.
+//!
+//! The messages name keys, sources and fields, which are no secrets, and never a value. Names that come from Vault
+//! are quoted, escaped and shortened: anybody who may write there could put anything into them.
+
+use super::MAX_KEY_LENGTH;
+
+/// The most field names that a message lists.
+pub(super) const MAX_NAMES: usize = 20;
+
+/// The most characters of one name that a message shows.
+const MAX_SHOWN: usize = 64;
+
+/// Why the sources cannot become a Secret by this mapping.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MappingError {
+    /// An entry asks for a field that its source does not have, or that is `null` there.
+    #[error(
+        "fill key {}: source {} has no field {}{}; correct the field, or set optional: true",
+        quoted(key),
+        quoted(source_name),
+        quoted(field),
+        only(available)
+    )]
+    FieldMissing {
+        /// The key of the Secret.
+        key: String,
+        /// The source that was looked at.
+        source_name: String,
+        /// The name or JSON pointer that found nothing.
+        field: String,
+        /// The fields that the source does have, sorted, at most 20 of them.
+        available: Vec<String>,
+    },
+    /// Two bulk copies bring the same key, and the policy is to refuse that.
+    #[error(
+        "copy key {} once: both source {} and source {} bring it; name it under data, or set conflictPolicy to FirstWins or LastWins",
+        quoted(key),
+        quoted(first_source),
+        quoted(second_source)
+    )]
+    KeyConflict {
+        /// The key that both bring.
+        key: String,
+        /// The one source.
+        first_source: String,
+        /// The other source.
+        second_source: String,
+    },
+    /// Two entries write the same key.
+    #[error(
+        "write key {} once: two entries of data have it; remove one of them",
+        quoted(key)
+    )]
+    DuplicateEntry {
+        /// The key that both write.
+        key: String,
+    },
+    /// The name of a key is one that Kubernetes refuses.
+    #[error("use {} as a key: {}; {}", quoted(key), problem, rename(source_name.as_deref()))]
+    InvalidKeyName {
+        /// The name as it came.
+        key: String,
+        /// What is wrong with it.
+        problem: KeyNameProblem,
+        /// The copied source that brought it; `None` if an entry of `data` did.
+        source_name: Option<String>,
+    },
+    /// All values together are more than Kubernetes takes.
+    #[error(
+        "write at most {limit} bytes: the values have {bytes} together, key {} alone {largest_bytes}; map fewer or smaller fields, or split them over several objects",
+        quoted(largest_key)
+    )]
+    SecretTooLarge {
+        /// The bytes of all values.
+        bytes: usize,
+        /// The most that Kubernetes takes.
+        limit: usize,
+        /// The key with the largest value.
+        largest_key: String,
+        /// The bytes of that value.
+        largest_bytes: usize,
+    },
+    /// Named fields are asked of a document that is not a JSON object.
+    #[error(
+        "read the fields of source {}: it is not a JSON object; take a part of it with a field that starts with \"/\"",
+        quoted(source_name)
+    )]
+    NotAnObject {
+        /// The source.
+        source_name: String,
+    },
+    /// An entry or copy names a source that does not exist.
+    #[error(
+        "find source {}: spec.sources has no such name; correct the name, or add the source",
+        quoted(source_name)
+    )]
+    UnknownSource {
+        /// The name that was not found.
+        source_name: String,
+    },
+}
+
+/// What Kubernetes dislikes about the name of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyNameProblem {
+    /// It has no characters.
+    #[error("the name is empty")]
+    Empty,
+    /// It has more than 253 characters.
+    #[error("the name is longer than {MAX_KEY_LENGTH} characters")]
+    TooLong,
+    /// It has a character other than letters, digits, `-`, `_` and `.`.
+    #[error("only letters, digits, '-', '_' and '.' are allowed")]
+    Characters,
+    /// It is `.`, or starts with `..`.
+    #[error("a name cannot be \".\" or start with \"..\"")]
+    Dots,
+}
+
+fn quoted(name: &str) -> String {
+    match name.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{:?}…", &name[..end]),
+        None => format!("{name:?}"),
+    }
+}
+
+fn only(available: &[String]) -> String {
+    let names: Vec<String> = available.iter().map(|name| quoted(name)).collect();
+    match names.len() {
+        0 => " (it has no fields)".to_owned(),
+        MAX_NAMES.. => format!(" (it has {} and perhaps more)", names.join(", ")),
+        _ => format!(" (it has {})", names.join(", ")),
+    }
+}
+
+fn rename(copied_from: Option<&str>) -> String {
+    match copied_from {
+        Some(source) => format!(
+            "source {} brings it: list the wanted fields under data with keys of your own, or rename the field in Vault",
+            quoted(source)
+        ),
+        None => "correct the key under data".to_owned(),
+    }
+}

@@ -1,0 +1,250 @@
+//! The mapping of source fields to the keys of a Secret: single entries, bulk copies, and who wins.
+//!
+//! Entries always win over copies. Between copies the policy decides; under the default, two copies that bring the
+//! same key are an error, so the order in which somebody lists them never decides over the content of a Secret.
+
+use std::collections::BTreeMap;
+
+use super::error::{MAX_NAMES, MappingError};
+use super::{check_key_name, check_size};
+use crate::sensitive::{JsonRef, SecretBytes, SecretData, SecretJson};
+
+/// What goes under which key. Without entries and copies it is every field of every source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// Single keys. They win over copies.
+    pub entries: Vec<Entry>,
+    /// Sources of which every field is copied under its own name. A repeated source is copied once.
+    pub copies: Vec<Copy>,
+    /// Who wins when two copies bring the same key.
+    pub conflict_policy: ConflictPolicy,
+}
+
+/// One key of the Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name of the key.
+    pub key: String,
+    /// What it holds.
+    pub content: Content,
+    /// Whether the key is left out, rather than the whole Secret refused, when the field is absent.
+    pub optional: bool,
+}
+
+/// Where the value of an [`Entry`] comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A field of a source.
+    Field {
+        /// The name of the source.
+        source: String,
+        /// The name of a field, a JSON pointer when it starts with `/`, or empty for all fields as one JSON object.
+        field: String,
+    },
+    /// This very text, which is no secret.
+    Literal(String),
+}
+
+/// A bulk copy of every field of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// The name of the source.
+    pub source: String,
+}
+
+/// Who wins when two copies bring the same key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConflictPolicy {
+    /// Nobody: the Secret is not written, and the message names the key and both sources.
+    #[default]
+    Error,
+    /// The copy that stands first.
+    FirstWins,
+    /// The copy that stands last.
+    LastWins,
+}
+
+/// What Vault answered, by the name of the source, in the order of the spec. `None` is an optional source that is
+/// absent: it contributes nothing, to entries and copies alike.
+pub type Sources<'a> = [(String, Option<&'a SecretJson>)];
+
+/// Builds the data of the Secret: pure, and the same for the same input.
+pub fn render(mapping: &Mapping, sources: &Sources<'_>) -> Result<SecretData, MappingError> {
+    let Mapping {
+        entries,
+        copies,
+        conflict_policy,
+    } = mapping;
+    let documents: Vec<Document<'_>> = sources.iter().map(Document::open).collect();
+    let mut data = SecretData::new();
+    for entry in entries {
+        add_entry(&mut data, entry, &documents)?;
+    }
+    let copies = if entries.is_empty() && copies.is_empty() {
+        documents.iter().collect()
+    } else {
+        copies
+            .iter()
+            .map(|copy| find(&documents, &copy.source))
+            .collect::<Result<_, _>>()?
+    };
+    for (key, value) in copy_all(copies, *conflict_policy, &data)? {
+        data.insert(key, value);
+    }
+    check_size(&data)?;
+    Ok(data)
+}
+
+/// A source, opened once however many entries look at it.
+struct Document<'a> {
+    name: &'a str,
+    /// `None` if the source is absent.
+    content: Option<Opened<'a>>,
+}
+
+struct Opened<'a> {
+    root: JsonRef<'a>,
+    /// The members of the top level that are not `null`; `None` if the document is no JSON object.
+    fields: Option<Fields<'a>>,
+}
+
+type Fields<'a> = BTreeMap<String, JsonRef<'a>>;
+
+impl<'a> Document<'a> {
+    fn open((name, document): &'a (String, Option<&'a SecretJson>)) -> Self {
+        let open = |root: JsonRef<'a>| {
+            let mut fields = root.members();
+            if let Some(fields) = &mut fields {
+                fields.retain(|_, value| !value.is_null());
+            }
+            Opened { root, fields }
+        };
+        Self {
+            name,
+            content: document.and_then(SecretJson::root).map(open),
+        }
+    }
+
+    fn not_an_object(&self) -> MappingError {
+        MappingError::NotAnObject {
+            source_name: self.name.to_owned(),
+        }
+    }
+
+    /// The bytes of one field, `None` if it is absent.
+    fn field(&self, opened: &Opened<'a>, field: &str) -> Result<Option<SecretBytes>, MappingError> {
+        if field.starts_with('/') {
+            return Ok(opened.root.pointer(field).and_then(JsonRef::to_bytes));
+        }
+        let fields = opened.fields.as_ref().ok_or_else(|| self.not_an_object())?;
+        if field.is_empty() {
+            return Ok(Some(opened.root.to_json()));
+        }
+        Ok(fields.get(field).and_then(|value| value.to_bytes()))
+    }
+}
+
+fn find<'d, 'a>(
+    documents: &'d [Document<'a>],
+    name: &str,
+) -> Result<&'d Document<'a>, MappingError> {
+    documents
+        .iter()
+        .find(|document| document.name == name)
+        .ok_or_else(|| MappingError::UnknownSource {
+            source_name: name.to_owned(),
+        })
+}
+
+fn add_entry(
+    data: &mut SecretData,
+    entry: &Entry,
+    documents: &[Document<'_>],
+) -> Result<(), MappingError> {
+    let Entry {
+        key,
+        content,
+        optional,
+    } = entry;
+    check_key_name(key).map_err(|problem| MappingError::InvalidKeyName {
+        key: key.clone(),
+        problem,
+        source_name: None,
+    })?;
+    let value = match content {
+        Content::Literal(text) => SecretBytes::from(text.as_str()),
+        Content::Field { source, field } => {
+            let document = find(documents, source)?;
+            let Some(opened) = &document.content else {
+                return Ok(());
+            };
+            match document.field(opened, field)? {
+                Some(value) => value,
+                None if *optional => return Ok(()),
+                None => return Err(missing(key, source, field, opened)),
+            }
+        }
+    };
+    match data.insert(key.clone(), value) {
+        None => Ok(()),
+        Some(_) => Err(MappingError::DuplicateEntry { key: key.clone() }),
+    }
+}
+
+fn missing(key: &str, source: &str, field: &str, opened: &Opened<'_>) -> MappingError {
+    let names = opened.fields.iter().flat_map(BTreeMap::keys);
+    MappingError::FieldMissing {
+        key: key.to_owned(),
+        source_name: source.to_owned(),
+        field: field.to_owned(),
+        available: names.take(MAX_NAMES).cloned().collect(),
+    }
+}
+
+/// The keys that the copies bring beside those that entries have `taken`.
+fn copy_all(
+    mut copies: Vec<&Document<'_>>,
+    policy: ConflictPolicy,
+    taken: &SecretData,
+) -> Result<SecretData, MappingError> {
+    match policy {
+        // The order means nothing here, so it must not show in the message either.
+        ConflictPolicy::Error => copies.sort_by_key(|document| document.name),
+        ConflictPolicy::FirstWins => {}
+        ConflictPolicy::LastWins => copies.reverse(),
+    }
+    let mut won: BTreeMap<&str, (&str, JsonRef<'_>)> = BTreeMap::new();
+    for document in copies {
+        let Some(opened) = &document.content else {
+            continue;
+        };
+        let fields = opened
+            .fields
+            .as_ref()
+            .ok_or_else(|| document.not_an_object())?;
+        for (key, value) in fields {
+            if taken.contains_key(key) {
+                continue;
+            }
+            check_key_name(key).map_err(|problem| MappingError::InvalidKeyName {
+                key: key.clone(),
+                problem,
+                source_name: Some(document.name.to_owned()),
+            })?;
+            let (first_source, _) = *won.entry(key).or_insert((document.name, *value));
+            if policy == ConflictPolicy::Error && first_source != document.name {
+                return Err(MappingError::KeyConflict {
+                    key: key.clone(),
+                    first_source: first_source.to_owned(),
+                    second_source: document.name.to_owned(),
+                });
+            }
+        }
+    }
+    let bytes =
+        |(key, (_, value)): (&str, (_, JsonRef<'_>))| Some((key.to_owned(), value.to_bytes()?));
+    Ok(won.into_iter().filter_map(bytes).collect())
+}
+
+#[cfg(test)]
+mod tests;
