@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections metrics objects record render retry schedule seal sensitive vault",
+        "api cluster connections metrics objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -53,10 +53,15 @@ const LAYERS: &[(&str, &str)] = &[
 ];
 
 /// The files of `src/reconcile/` that decide, and so are pure.
-const PURE_STEPS: &[&str] = &["resolve", "claim", "decide", "build", "report"];
+const PURE_STEPS: &[&str] = &[
+    "resolve", "paths", "claim", "decide", "settle", "refusals", "failure", "build", "report",
+    "status",
+];
 
-/// What pure steps may use.
-const PURE_LAYER: &str = "api record render schedule seal sensitive";
+/// What pure steps may use. Of `cluster`, `connections`, `objects` and `vault` that is plain data: what a watch brought, what
+/// Vault answered. They cannot act on it, since they may not wait for anything.
+const PURE_LAYER: &str =
+    "api cluster connections objects record render schedule seal sensitive vault";
 
 /// Crates that speak to the world, and the only parts that may name them.
 const FOREIGN: &[(&str, &str)] = &[

@@ -26,6 +26,6 @@ pub use engine::{KvVersion, Mount, MountError, Mounts};
 pub use error::Error;
 pub use kv::{KvReply, KvSecret, read_kv};
 pub use login::{LoginProblem, Method, Token};
-pub use reads::{KvOutcome, ReadKey, Reading, Reads};
-pub use sessions::{Identity, SessionError, Sessions, Verdict};
+pub use reads::{KvOutcome, ReadKey, Reading, Reads, Want};
+pub use sessions::{Identity, Revocations, SessionError, Sessions, Verdict};
 pub use settings::{Settings, SettingsError};

@@ -25,12 +25,8 @@ pub enum KvReply {
     },
     /// The version was destroyed for good.
     Destroyed,
-    /// Nothing, or no such version.
-    Absent {
-        /// What Vault said: empty for a plain missing entry; words about a missing mount or namespace, or about a
-        /// mount that keeps versions and was read as if it did not.
-        hints: Vec<String>,
-    },
+    /// No such entry, or no such version of it.
+    Absent,
 }
 
 /// A secret as it came.
@@ -44,6 +40,10 @@ pub struct KvSecret {
 }
 
 /// Reads the secret at `path` below `mount`. `version` 0 is the newest; engines without versions ignore it.
+///
+/// [`Error::NotFound`] means that the place itself is missing: the mount, the namespace, or an engine of this
+/// version. Only an entry that Vault plainly says it does not have is [`KvReply::Absent`], for that may lead to a
+/// Secret being emptied, and a 404 from something in between must not.
 pub async fn read_kv(
     client: &Client,
     namespace: &str,
@@ -76,10 +76,7 @@ pub async fn read_kv(
         }
     };
     match (reply.status, reply.error) {
-        (404, error) => Ok(missing(
-            &reply.body,
-            &error.unwrap_or(Error::NotFound { errors: Vec::new() }),
-        )),
+        (404, _) => missing(&reply.body),
         (_, Some(error)) => Err(error),
         (_, None) => found(&reply.body, mount.version).map(KvReply::Found),
     }
@@ -108,10 +105,11 @@ struct Metadata {
     version: u64,
 }
 
+const MALFORMED: Error = Error::Malformed {
+    what: "the read of a KV secret",
+};
+
 fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
-    const MALFORMED: Error = Error::Malformed {
-        what: "the read of a KV secret",
-    };
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
     let (data, version, created_time) = match version {
         KvVersion::V1 => (envelope.data, None, None),
@@ -132,40 +130,42 @@ fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
     })
 }
 
-fn missing(body: &[u8], error: &Error) -> KvReply {
+/// Tells the kinds of 404 apart: `data` with metadata for a version that is gone, an empty list of errors for an
+/// entry that is not there, errors or warnings in words for anything else.
+fn missing(body: &[u8]) -> Result<KvReply, Error> {
     #[derive(Deserialize)]
     struct Gone {
-        data: GoneData,
+        data: Option<GoneData>,
+        errors: Option<Vec<String>>,
+        warnings: Option<Vec<String>>,
     }
     #[derive(Deserialize)]
     struct GoneData {
         metadata: Metadata,
     }
-    #[derive(Deserialize)]
-    struct Warned {
-        warnings: Option<Vec<String>>,
-    }
-    let gone: Option<Gone> = serde_json::from_slice(body).ok();
-    match gone.map(|gone| gone.data.metadata) {
-        Some(Metadata {
-            destroyed: true, ..
-        }) => KvReply::Destroyed,
-        Some(Metadata { deletion_time, .. }) if !deletion_time.is_empty() => KvReply::Deleted {
-            time: printable(deletion_time),
-        },
-        Some(_) | None => {
-            let warned: Option<Warned> = serde_json::from_slice(body).ok();
-            let warnings = warned
-                .and_then(|warned| warned.warnings)
-                .unwrap_or_default();
-            let hints = error
-                .told()
-                .iter()
-                .chain(warnings.iter().take(1))
-                .map(printable)
-                .collect();
-            KvReply::Absent { hints }
+    let Gone {
+        data,
+        errors,
+        warnings,
+    } = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
+    match (data.map(|data| data.metadata), errors, warnings) {
+        (
+            Some(Metadata {
+                destroyed: true, ..
+            }),
+            _,
+            _,
+        ) => Ok(KvReply::Destroyed),
+        (Some(Metadata { deletion_time, .. }), _, _) if !deletion_time.is_empty() => {
+            Ok(KvReply::Deleted {
+                time: printable(deletion_time),
+            })
         }
+        (None, Some(errors), _) if errors.is_empty() => Ok(KvReply::Absent),
+        (None, Some(words), _) | (None, None, Some(words)) => Err(Error::NotFound {
+            errors: words.iter().take(1).map(printable).collect(),
+        }),
+        (Some(_), _, _) | (None, None, None) => Err(MALFORMED),
     }
 }
 
@@ -179,22 +179,6 @@ mod tests {
     const DELETED: &str = r#"{"request_id":"7","data":{"data":null,"metadata":{"created_time":"2026-11-23T06:53:45.44254333Z","custom_metadata":null,"deletion_time":"2026-11-23T06:53:45.4436959Z","destroyed":false,"version":4}},"warnings":null,"auth":null}"#;
     const DESTROYED: &str = r#"{"request_id":"5","data":{"data":null,"metadata":{"created_time":"2026-11-23T06:53:45.439639892Z","custom_metadata":null,"deletion_time":"","destroyed":true,"version":2}},"warnings":null,"auth":null}"#;
     const WRONG_VERSION: &str = r#"{"request_id":"6","data":null,"warnings":["Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use."],"auth":null}"#;
-
-    fn missing_of(body: &str) -> KvReply {
-        missing(
-            body.as_bytes(),
-            &Error::of_reply(404, None, None, body.as_bytes()).unwrap(),
-        )
-    }
-
-    fn hints(body: &str) -> Vec<String> {
-        match missing_of(body) {
-            KvReply::Absent { hints } => hints,
-            KvReply::Found(_) | KvReply::Deleted { .. } | KvReply::Destroyed => {
-                panic!("not absent: {body}")
-            }
-        }
-    }
 
     #[test]
     fn an_unversioned_secret_is_the_text_that_vault_sent() {
@@ -222,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_deleted_version_is_told_with_its_time() {
-        let KvReply::Deleted { time } = missing_of(DELETED) else {
+        let Ok(KvReply::Deleted { time }) = missing(DELETED.as_bytes()) else {
             panic!("not deleted")
         };
         assert_eq!(time, "2026-11-23T06:53:45.4436959Z");
@@ -230,23 +214,51 @@ mod tests {
 
     #[test]
     fn a_destroyed_version_is_not_taken_for_a_deleted_one() {
-        assert!(matches!(missing_of(DESTROYED), KvReply::Destroyed));
+        assert!(matches!(
+            missing(DESTROYED.as_bytes()),
+            Ok(KvReply::Destroyed)
+        ));
     }
 
     #[test]
-    fn a_plain_404_is_absent_and_what_vault_says_of_it_is_kept() {
-        assert!(hints(r#"{"errors":[]}"#).is_empty());
-        let no_mount =
-            r#"{"errors":["no handler for route \"nomount/data/a\". route entry not found."]}"#;
-        assert_eq!(
-            hints(no_mount),
-            [r#"no handler for route "nomount/data/a". route entry not found."#]
-        );
-        assert!(
-            hints(WRONG_VERSION)[0].starts_with("Invalid path for a versioned K/V"),
-            "{:?}",
-            hints(WRONG_VERSION)
-        );
+    fn an_entry_is_absent_only_where_vault_plainly_says_so() {
+        assert!(matches!(missing(br#"{"errors":[]}"#), Ok(KvReply::Absent)));
+    }
+
+    #[test]
+    fn a_missing_mount_or_namespace_or_engine_version_is_an_error_in_vaults_words() {
+        let cases = [
+            (
+                r#"{"errors":["no handler for route \"nomount/data/a\". route entry not found."]}"#,
+                r#"no handler for route "nomount/data/a""#,
+            ),
+            (
+                r#"{"errors":["namespace not found"]}"#,
+                "namespace not found",
+            ),
+            (
+                WRONG_VERSION,
+                "Invalid path for a versioned K/V secrets engine.",
+            ),
+        ];
+        for (body, words) in cases {
+            let error = missing(body.as_bytes()).err().unwrap();
+            assert!(error.told()[0].starts_with(words), "{body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_404_of_something_else_than_vault_is_no_absence() {
+        for body in [
+            "",
+            "<html>404 page not found</html>",
+            "{}",
+            r#"{"message":"no such route"}"#,
+            "[]",
+        ] {
+            let error = missing(body.as_bytes()).err().unwrap();
+            assert_eq!(error.kind(), "malformed", "{body:?}: {error}");
+        }
     }
 
     #[test]

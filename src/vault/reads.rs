@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock;
-use super::engine::Mount;
+use super::engine::KvVersion;
 use super::flight::Flights;
 use super::kv::{KvReply, KvSecret};
 use super::sessions::Identity;
@@ -27,9 +27,11 @@ pub struct ReadKey {
     pub identity: Identity,
     /// The Vault namespace of the path; empty for the client's.
     pub namespace: String,
-    /// The mount, with its engine's version.
-    pub mount: Mount,
-    /// The path below the mount.
+    /// The mount as a person wrote it: empty if it stands at the beginning of the path.
+    pub mount: String,
+    /// The engine's version as a person wrote it; none if Vault is asked.
+    pub engine: Option<KvVersion>,
+    /// The path as a person wrote it.
     pub path: String,
     /// The version asked for; 0 for the newest.
     pub version: u64,
@@ -61,6 +63,8 @@ pub enum KvOutcome {
     Found {
         /// Differs when the content may differ.
         fingerprint: Arc<str>,
+        /// The number of the version, in engines that keep versions.
+        version: Option<u64>,
         /// The secret itself; always there if it was wanted.
         value: Option<Arc<KvSecret>>,
     },
@@ -71,11 +75,8 @@ pub enum KvOutcome {
     },
     /// The version was destroyed for good.
     Destroyed,
-    /// Nothing is there.
-    Absent {
-        /// What Vault said, if anything.
-        hints: Vec<String>,
-    },
+    /// No such entry, or no such version of it.
+    Absent,
 }
 
 /// The readings of all paths. `E` is why a read failed; it is shared by those who wait for the same read.
@@ -165,7 +166,7 @@ impl Reading {
     fn satisfies(&self, want: &Want<'_>, asked: Instant) -> bool {
         let holds = match &self.outcome {
             KvOutcome::Found { value, .. } => value.is_some() || !want.value,
-            KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent { .. } => true,
+            KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent => true,
         };
         let recent = match asked.checked_duration_since(self.at) {
             Some(age) => age < want.max_age,
@@ -193,12 +194,13 @@ impl KvOutcome {
                 };
                 Self::Found {
                     fingerprint: fingerprint.into(),
+                    version: secret.version,
                     value: Some(Arc::new(secret)),
                 }
             }
             KvReply::Deleted { time } => Self::Deleted { time },
             KvReply::Destroyed => Self::Destroyed,
-            KvReply::Absent { hints } => Self::Absent { hints },
+            KvReply::Absent => Self::Absent,
         }
     }
 
@@ -214,11 +216,10 @@ impl KvOutcome {
                 },
             ) => one == other,
             (Self::Deleted { time: one }, Self::Deleted { time: other }) => one == other,
-            (Self::Destroyed, Self::Destroyed) | (Self::Absent { .. }, Self::Absent { .. }) => true,
-            (
-                Self::Found { .. } | Self::Deleted { .. } | Self::Destroyed | Self::Absent { .. },
-                _,
-            ) => false,
+            (Self::Destroyed, Self::Destroyed) | (Self::Absent, Self::Absent) => true,
+            (Self::Found { .. } | Self::Deleted { .. } | Self::Destroyed | Self::Absent, _) => {
+                false
+            }
         }
     }
 }

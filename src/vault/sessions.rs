@@ -4,6 +4,7 @@
 //! two thirds of their life are over, replaced when they cannot be renewed, given back at a clean shutdown.
 
 mod life;
+mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,12 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tokio::time::Instant;
 
-use self::life::{Life, Step};
+use self::session::{Session, open};
 use super::client::Client;
 use super::clock;
 use super::error::Error;
 use super::flight::{Cell, Flights, Turn};
-use super::login::{LoginRequest, Method, Token, login, lookup_self, renew_self, revoke_self};
+use super::login::{Method, Token, lookup_self};
 use crate::sensitive::SecretText;
 
 /// A token that is alive but was refused is replaced if it is at least this old: the role may have got other
@@ -27,8 +28,6 @@ const STALE: Duration = Duration::from_mins(1);
 const RELOGIN_PAUSE: Duration = Duration::from_secs(10);
 /// How long one answer about a refused token counts for everybody who was refused with it.
 const VERDICT_COUNTS: Duration = Duration::from_secs(5);
-/// How long a token that is still alive is used without another try, after its renewal met an outage.
-const QUIET: Duration = Duration::from_secs(10);
 /// How many tokens are revoked at once.
 const REVOCATIONS: usize = 16;
 
@@ -93,15 +92,6 @@ struct Slot {
     retired: Option<Session>,
     denied: Option<Instant>,
     given_up: Option<Instant>,
-}
-
-struct Session {
-    token: Arc<Token>,
-    client: Client,
-    namespace: String,
-    life: Life,
-    since: Instant,
-    quiet_until: Option<Instant>,
 }
 
 type SlotTurn<'a, J> = Turn<'a, Slot, SessionError<J>>;
@@ -216,88 +206,6 @@ impl<J: Clone> Default for Sessions<J> {
     }
 }
 
-/// Gets a JWT and logs in with it.
-async fn open<J>(
-    identity: &Identity,
-    client: &Client,
-    jwt: impl Future<Output = Result<SecretText, J>>,
-) -> Result<Session, SessionError<J>> {
-    let jwt = jwt.await.map_err(SessionError::Jwt)?;
-    let Identity {
-        connection: _,
-        namespace,
-        mount,
-        method,
-        role,
-        service_account: _,
-        audiences: _,
-    } = identity;
-    // The life counts from before the request, so that we never think a token younger than it is.
-    let since = clock::now();
-    let request = LoginRequest {
-        method: *method,
-        mount,
-        role,
-        namespace,
-        jwt,
-    };
-    let token = login(client, request).await.map_err(SessionError::Login)?;
-    let life = Life::new(token.ttl, token.renewable && !token.batch, since);
-    let (client, namespace) = (client.clone(), namespace.clone());
-    Ok(Session {
-        token: Arc::new(token),
-        client,
-        namespace,
-        life,
-        since,
-        quiet_until: None,
-    })
-}
-
-impl Session {
-    /// The token, renewed if it is time; `None` if it must be replaced.
-    async fn usable(&mut self) -> Option<Arc<Token>> {
-        let now = clock::now();
-        match self.life.next(now) {
-            Step::Use => {}
-            // An outage a moment ago: no hurry, it is still alive.
-            Step::Renew | Step::Replace if self.quiet_until.is_some_and(|until| now < until) => {}
-            Step::Renew => match renew_self(&self.client, &self.namespace, &self.token.value).await
-            {
-                Ok(grant) => self.life = self.life.renewed(grant, now),
-                Err(error) => return self.outlast::<()>(&SessionError::Login(error)),
-            },
-            Step::Replace | Step::Over => return None,
-        }
-        Some(Arc::clone(&self.token))
-    }
-
-    /// The token while it lives, if what failed was not about it: Vault being away is no reason to give it up.
-    fn outlast<J>(&mut self, error: &SessionError<J>) -> Option<Arc<Token>> {
-        let now = clock::now();
-        let passing = match error {
-            SessionError::Jwt(_) => false,
-            SessionError::Login(error) => {
-                error.is_outage() || matches!(error, Error::RateLimited { .. })
-            }
-        };
-        if !passing || self.life.is_over(now) {
-            return None;
-        }
-        self.quiet_until = Some(now + QUIET);
-        Some(Arc::clone(&self.token))
-    }
-
-    /// Whether it was revoked; batch tokens cannot be, and need not.
-    async fn revoke(&self) -> Result<(), Error> {
-        revoke_self(&self.client, &self.namespace, &self.token.value).await
-    }
-
-    fn is_revocable(&self, now: Instant) -> bool {
-        !self.token.batch && !self.life.is_over(now)
-    }
-}
-
 impl<J: Clone> SlotTurn<'_, J> {
     fn install(&mut self, session: Session) -> Arc<Token> {
         let token = Arc::clone(&session.token);
@@ -376,3 +284,6 @@ async fn revoke<J: Clone>(
     revocations.failed += outcomes.iter().filter(|revoked| !**revoked).count();
     revocations
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,10 +24,8 @@ fn key(service_account: &str) -> ReadKey {
             audiences: vec!["vault".into()],
         },
         namespace: String::new(),
-        mount: Mount {
-            path: "secret".into(),
-            version: KvVersion::V2,
-        },
+        mount: "secret".into(),
+        engine: Some(KvVersion::V2),
         path: "shop/orders".into(),
         version: 0,
     }
@@ -75,7 +73,7 @@ async fn read(
 fn fingerprint(reading: &Reading) -> &str {
     match &reading.outcome {
         KvOutcome::Found { fingerprint, .. } => fingerprint,
-        KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent { .. } => "none",
+        KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent => "none",
     }
 }
 

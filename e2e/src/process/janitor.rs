@@ -1,0 +1,97 @@
+//! Cleans up after this process however it ends: by returning, by a panic, by Ctrl-C, by `kill -9`.
+//!
+//! No destructor runs in a killed process, and statics are never dropped at all. So the first child started here is a
+//! small shell that holds the reading end of a pipe. The kernel closes the other end when this process is gone, whatever
+//! the reason; the shell then kills every process group it was told of and removes the run's folder. It lives in a process
+//! group of its own and ignores the signals of a terminal, so that Ctrl-C does not take it along.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow};
+
+/// The shell's whole work. `group N` and `gone N` keep the list of process groups; `keep` spares the folder.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP QUIT
+folder=$1 groups=' ' keep=
+while read -r verb what; do
+  case $verb in
+    group) groups="$groups$what " ;;
+    gone) groups=${groups%% $what *}\ ${groups#* $what } ;;
+    keep) keep=yes ;;
+  esac
+done
+for group in $groups; do kill -9 "-$group"; done
+[ -n "$keep" ] && exit
+# What is being killed may still put a file into the folder that is being removed.
+for try in 1 2 3 4 5; do rm -rf "$folder" && exit; sleep 0.2; done
+"#;
+
+/// The way to the shell, and the folder in which this process keeps everything temporary.
+#[derive(Debug)]
+pub(crate) struct Janitor {
+    pipe: Mutex<ChildStdin>,
+    folder: PathBuf,
+}
+
+/// The one janitor of this process, started when first needed.
+pub(crate) fn janitor() -> Result<&'static Janitor> {
+    static JANITOR: OnceLock<Result<Janitor, String>> = OnceLock::new();
+    JANITOR
+        .get_or_init(|| Janitor::start().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow!("start the janitor: {error}"))
+}
+
+impl Janitor {
+    fn start() -> Result<Self> {
+        let moment = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+        let folder =
+            std::env::temp_dir().join(format!("vaultbridge-{}-{moment}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "vaultbridge-janitor"])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .context("start /bin/sh")?;
+        let pipe = shell.stdin.take().context("hold the pipe to the janitor")?;
+        Ok(Self {
+            pipe: Mutex::new(pipe),
+            folder,
+        })
+    }
+
+    /// The folder of this run; removed when this process is gone, unless [`keep`](Self::keep) was called.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Promises that the process group dies with this process.
+    pub(crate) fn watch(&self, group: u32) -> Result<()> {
+        self.tell(&format!("group {group}\n"))
+    }
+
+    /// Takes the promise back, because the group has ended and its number may be given to somebody else.
+    pub(crate) fn forget(&self, group: u32) -> Result<()> {
+        self.tell(&format!("gone {group}\n"))
+    }
+
+    /// Leaves the folder behind, for a person to look at after a failure.
+    pub(crate) fn keep(&self) -> Result<()> {
+        self.tell("keep\n")
+    }
+
+    fn tell(&self, line: &str) -> Result<()> {
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        pipe.write_all(line.as_bytes()).context("tell the janitor")
+    }
+}

@@ -1,0 +1,3 @@
+//! The promises, one module each, proven on real servers with the built binary.
+
+mod ground;

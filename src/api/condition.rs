@@ -1,0 +1,117 @@
+//! Conditions, after the Kubernetes API conventions: the transition time moves only when the status does, so that an
+//! unchanged report is equal to the last one and need not be written.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Reason;
+
+/// The Secret holds what the object asks for; or the server of a connection answers.
+pub const READY: &str = "Ready";
+/// Vault lets the service account in.
+pub const AUTHENTICATED: &str = "Authenticated";
+/// The last attempt to bring the Secret up to date succeeded.
+pub const SYNCED: &str = "Synced";
+
+/// A condition's message may have at most 32,768 characters; ours stay readable.
+pub const MAX_MESSAGE_BYTES: usize = 2_000;
+
+/// What a condition says; the transition time is worked out against what it said before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// True, False, or None for Unknown.
+    pub status: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+    /// A sentence for a person.
+    pub message: String,
+}
+
+impl Verdict {
+    /// The condition of type `kind` after `previous` ones, as of `now`.
+    pub fn condition(
+        &self,
+        kind: &str,
+        previous: &[Condition],
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Condition {
+        let status = match self.status {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let unchanged = find(previous, kind).filter(|last| last.status == status);
+        Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: self.reason.as_str().into(),
+            message: truncate(&self.message, MAX_MESSAGE_BYTES),
+            observed_generation: generation,
+            last_transition_time: unchanged.map_or_else(
+                || whole_seconds(now),
+                |last| last.last_transition_time.clone(),
+            ),
+        }
+    }
+}
+
+/// The condition of that type, if there is one.
+pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+/// Whether the condition of that type is True.
+pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == "True")
+}
+
+/// `metav1.Time` has whole seconds: with fractions, what we wrote would differ from what we read back.
+pub fn whole_seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// The longest prefix of at most `max` bytes that ends between characters, marked if something was cut off.
+pub fn truncate(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut end = max.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(status: bool, message: &str) -> Verdict {
+        Verdict {
+            status: Some(status),
+            reason: Reason::Synced,
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let (early, late) = (
+            Timestamp::from_second(1_000).unwrap(),
+            Timestamp::from_second(2_000).unwrap(),
+        );
+        let first = verdict(true, "one").condition(READY, &[], Some(1), early);
+        let second =
+            verdict(true, "two").condition(READY, std::slice::from_ref(&first), Some(2), late);
+        assert_eq!(second.last_transition_time, first.last_transition_time);
+        let third = verdict(false, "two").condition(READY, &[second], Some(2), late);
+        assert_eq!(third.last_transition_time, whole_seconds(late));
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        assert_eq!(truncate("ää", 4), "ää");
+        assert_eq!(truncate("äää", 5), "ä…");
+    }
+}

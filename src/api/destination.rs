@@ -1,0 +1,104 @@
+//! What a VaultSecret writes: the Secret's name, type and metadata, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bounded::BoundedText;
+
+/// The Secret to write.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    /// Name of the Secret. Empty: the name of this object. When it changes, the old Secret is deleted.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')")
+        .message("must be a valid Secret name: lower-case letters, digits, '-' and '.', starting and ending with a letter or digit"))]
+    pub name: String,
+
+    /// Type of the Secret.
+    #[serde(default, rename = "type")]
+    pub secret_type: SecretType,
+
+    /// Labels to put on the Secret. Labels that others put there are left alone.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.startsWith('vaultbridge.dev/') && k != 'app.kubernetes.io/managed-by')")
+        .message("vaultbridge.dev/ and app.kubernetes.io/managed-by are reserved for the operator"))]
+    #[x_kube(validation = Rule::new("self.all(k, self[k].matches('^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$'))")
+        .message("label values have at most 63 letters, digits, '-', '_' and '.', and start and end with a letter or digit"))]
+    pub labels: BTreeMap<String, BoundedText<63>>,
+
+    /// Annotations to put on the Secret. Annotations that others put there are left alone.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.startsWith('vaultbridge.dev/') && !k.startsWith('kubernetes.io/service-account.'))")
+        .message("vaultbridge.dev/ and kubernetes.io/service-account. are reserved"))]
+    pub annotations: BTreeMap<String, BoundedText<4096>>,
+
+    /// What becomes of the Secret when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+
+    /// What becomes of the Secret when a path in Vault that existed is gone.
+    #[serde(default)]
+    pub missing_source_policy: MissingSourcePolicy,
+}
+
+/// Types of Secret that we write. Never `kubernetes.io/service-account-token` nor bootstrap tokens: those grant power.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecretType {
+    /// Any keys.
+    #[default]
+    Opaque,
+    /// Keys `tls.crt` and `tls.key`.
+    #[serde(rename = "kubernetes.io/tls")]
+    Tls,
+    /// Key `.dockerconfigjson`.
+    #[serde(rename = "kubernetes.io/dockerconfigjson")]
+    DockerConfigJson,
+    /// Keys `username` or `password`.
+    #[serde(rename = "kubernetes.io/basic-auth")]
+    BasicAuth,
+    /// Key `ssh-privatekey`.
+    #[serde(rename = "kubernetes.io/ssh-auth")]
+    SshAuth,
+}
+
+/// What becomes of the Secret when the VaultSecret is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeletionPolicy {
+    /// It is deleted as well, by owner reference.
+    #[default]
+    Delete,
+    /// It stays.
+    Retain,
+}
+
+/// What becomes of the Secret when a path in Vault that existed is gone.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MissingSourcePolicy {
+    /// It keeps its last value.
+    #[default]
+    Retain,
+    /// The keys of that source are removed.
+    Prune,
+    /// The Secret is deleted.
+    Delete,
+}
+
+impl SecretType {
+    /// The type as the API server knows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opaque => "Opaque",
+            Self::Tls => "kubernetes.io/tls",
+            Self::DockerConfigJson => "kubernetes.io/dockerconfigjson",
+            Self::BasicAuth => "kubernetes.io/basic-auth",
+            Self::SshAuth => "kubernetes.io/ssh-auth",
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Why something is as it is: one closed list of words, used unchanged as condition reason, event reason and metric label.
+//!
+//! These words are an API. People write alerts and scripts on them, so none is ever renamed; each says what it means
+//! and what to do about it.
+
+use std::fmt;
+
+/// Why an object is in the state that its conditions tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The Secret holds what the object asks for. Nothing to do.
+    Synced,
+    /// Vault accepted the service account. Nothing to do.
+    LoggedIn,
+    /// The server of a VaultConnection answers and is unsealed. Nothing to do.
+    Connected,
+    /// The object asks for something that cannot be. The message names the field; change it.
+    InvalidSpec,
+    /// There is no VaultConnection of that name. Create it, or correct `spec.connectionRef.name`.
+    ConnectionNotFound,
+    /// The VaultConnection does not admit this namespace. Ask who administers it to add the namespace to `spec.allowedNamespaces`.
+    ConnectionNotAllowed,
+    /// The service account does not exist in this namespace. Create it, or correct `spec.auth.serviceAccountName`.
+    ServiceAccountNotFound,
+    /// The API server refused to issue a token for the service account. See the operator's RBAC and admission policies.
+    TokenRequestDenied,
+    /// Vault refused the login. The message carries Vault's own words and what usually mends it.
+    LoginFailed,
+    /// The login succeeded, but Vault's policies do not allow the path. Extend the policy of the role.
+    PermissionDenied,
+    /// The path has never existed, as far as we know. Write it in Vault, or correct the path.
+    PathNotFound,
+    /// The path existed and was deleted, destroyed or is gone. The Secret is kept unless `missingSourcePolicy` says otherwise.
+    SourceDeleted,
+    /// The source exists, but not the field of it. Write it in Vault, correct `field`, or set `optional`.
+    FieldNotFound,
+    /// Vault does not answer, or answers with an error of its own. The Secret keeps its last value; recovery is automatic.
+    VaultUnavailable,
+    /// Vault is sealed. The Secret keeps its last value; recovery is automatic once somebody unseals it.
+    VaultSealed,
+    /// Vault asked us to slow down. Recovery is automatic.
+    RateLimited,
+    /// Two bulk copies bring the same key. Name keys in `data`, or set `conflictPolicy`.
+    KeyConflict,
+    /// A field's name cannot be a key of a Secret. Name it in `data` under a valid key.
+    InvalidKeyName,
+    /// The values exceed what a Secret can hold (1,048,576 bytes). Split the object.
+    SecretTooLarge,
+    /// A Secret of that name exists and is not ours, or another VaultSecret writes it. Choose another name, or remove the other.
+    SecretConflict,
+    /// A quota of the namespace refuses the Secret. Raise it, or remove something.
+    QuotaExceeded,
+    /// The API server or an admission policy refuses the Secret. The message carries its words.
+    AdmissionDenied,
+    /// The namespace is being deleted; nothing is written into it any more.
+    NamespaceTerminating,
+    /// The API server does not answer as it should. Recovery is automatic.
+    KubernetesUnavailable,
+    /// The operator failed in a way it should not have. Please report it, with the operator's log.
+    InternalError,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 25] = [
+        Self::Synced,
+        Self::LoggedIn,
+        Self::Connected,
+        Self::InvalidSpec,
+        Self::ConnectionNotFound,
+        Self::ConnectionNotAllowed,
+        Self::ServiceAccountNotFound,
+        Self::TokenRequestDenied,
+        Self::LoginFailed,
+        Self::PermissionDenied,
+        Self::PathNotFound,
+        Self::SourceDeleted,
+        Self::FieldNotFound,
+        Self::VaultUnavailable,
+        Self::VaultSealed,
+        Self::RateLimited,
+        Self::KeyConflict,
+        Self::InvalidKeyName,
+        Self::SecretTooLarge,
+        Self::SecretConflict,
+        Self::QuotaExceeded,
+        Self::AdmissionDenied,
+        Self::NamespaceTerminating,
+        Self::KubernetesUnavailable,
+        Self::InternalError,
+    ];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Synced => "Synced",
+            Self::LoggedIn => "LoggedIn",
+            Self::Connected => "Connected",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::ConnectionNotFound => "ConnectionNotFound",
+            Self::ConnectionNotAllowed => "ConnectionNotAllowed",
+            Self::ServiceAccountNotFound => "ServiceAccountNotFound",
+            Self::TokenRequestDenied => "TokenRequestDenied",
+            Self::LoginFailed => "LoginFailed",
+            Self::PermissionDenied => "PermissionDenied",
+            Self::PathNotFound => "PathNotFound",
+            Self::SourceDeleted => "SourceDeleted",
+            Self::FieldNotFound => "FieldNotFound",
+            Self::VaultUnavailable => "VaultUnavailable",
+            Self::VaultSealed => "VaultSealed",
+            Self::RateLimited => "RateLimited",
+            Self::KeyConflict => "KeyConflict",
+            Self::InvalidKeyName => "InvalidKeyName",
+            Self::SecretTooLarge => "SecretTooLarge",
+            Self::SecretConflict => "SecretConflict",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::AdmissionDenied => "AdmissionDenied",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::KubernetesUnavailable => "KubernetesUnavailable",
+            Self::InternalError => "InternalError",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,72 @@
+//! What a VaultSecret reads: one source per path, each of one engine.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One thing to read from Vault.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("has(self.kv)").message("set exactly one engine member: kv"))]
+pub struct Source {
+    /// Name of the source within this object: a letter, then letters, digits and underscores, at most 31 in all.
+    #[schemars(length(min = 1, max = 31))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_]{0,30}$')")
+        .message("must be a letter followed by letters, digits and underscores, at most 31 characters"))]
+    pub name: String,
+
+    /// If true, a path that does not exist contributes nothing, instead of being an error.
+    #[serde(default)]
+    pub optional: bool,
+
+    /// A secret of a KV engine, version 1 or 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv: Option<KvSource>,
+}
+
+/// A secret of a KV engine.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.mount) && self.mount != '') || self.path.contains('/')")
+    .message("kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount"))]
+#[x_kube(validation = Rule::new("!has(self.version) || self.version == 0 || !has(self.engineVersion) || self.engineVersion != 'V1'")
+    .message("kv.version pins a version of KV v2; KV v1 keeps none, so leave it out or set engineVersion to V2"))]
+pub struct KvSource {
+    /// The path as in the vault CLI, mount first; or below the mount, if mount is set.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.endsWith('/')").message("must not start or end with a slash"))]
+    #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\x00-\\x1f\\x7f]')").message("must not contain %, ?, # or control characters; write the path as it is, unescaped"))]
+    #[x_kube(validation = Rule::new("!self.matches('^(sys|auth|identity|cubbyhole)/')").message("must be a path of a KV engine, not of sys/, auth/, identity/ or cubbyhole/"))]
+    pub path: String,
+
+    /// The mount of the engine. Set it, and engineVersion, to spare the look-up of the mount.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = Rule::new(r"self == '' || self.matches('^[^/%?#\\x00-\\x1f\\x7f]+(/[^/%?#\\x00-\\x1f\\x7f]+)*$')")
+        .message("must be a mount such as secret or teams/shop, without slashes at the ends and without %, ?, # or control characters"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
+    #[x_kube(validation = Rule::new("!self.matches('^(sys|auth|identity|cubbyhole)(/|$)')").message("must be the mount of a KV engine, not sys, auth, identity or cubbyhole"))]
+    pub mount: String,
+
+    /// Version of the engine. Auto asks Vault.
+    #[serde(default)]
+    pub engine_version: KvEngineVersion,
+
+    /// KV v2 only: the version to read, which is then read once. 0 is the newest.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub version: i64,
+}
+
+/// Version of a KV engine.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum KvEngineVersion {
+    /// Ask Vault.
+    #[default]
+    Auto,
+    /// Without versions.
+    V1,
+    /// With versions.
+    V2,
+}

@@ -1,0 +1,333 @@
+//! `VaultSecret`: one per application, in the application's namespace.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::destination::Destination;
+use super::source::Source;
+
+/// Which Vault paths become which Secret, and as whom they are read.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "columns of one type are no duplicates"
+)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "vaultbridge.dev",
+    version = "v1alpha1",
+    kind = "VaultSecret",
+    plural = "vaultsecrets",
+    shortname = "vsec",
+    category = "vaultbridge",
+    namespaced,
+    status = "VaultSecretStatus",
+    derive = "PartialEq",
+    doc = "A VaultSecret carries values from Vault into a Secret of the same namespace and keeps that Secret true.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretName"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Role",
+        type_ = "string",
+        json_path = ".spec.auth.role",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "integer",
+        json_path = ".status.revision",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.data) || self.data.all(d, !has(d.source) || self.sources.exists(s, s.name == d.source))")
+        .message("data[].source must be the name of one of spec.sources"),
+    validation = Rule::new("!has(self.dataFrom) || self.dataFrom.all(d, self.sources.exists(s, s.name == d.source))")
+        .message("dataFrom[].source must be the name of one of spec.sources")
+)]
+pub struct VaultSecretSpec {
+    /// The VaultConnection to use. It must admit this namespace.
+    #[serde(default)]
+    pub connection_ref: ConnectionRef,
+
+    /// Vault namespace of the sources (Vault Enterprise, OpenBao). Empty: the connection's.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[^/%?#\\x00-\\x1f\\x7f]+(/[^/%?#\\x00-\\x1f\\x7f]+)*/?$') || self == ''")
+        .message("must be a Vault namespace such as team-a or team-a/dev, without a leading slash"))]
+    pub vault_namespace: String,
+
+    /// As whom to log in to Vault.
+    pub auth: Auth,
+
+    /// What to read, 1 to 16 sources, each with a name of its own.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub sources: Vec<Source>,
+
+    /// The keys of the Secret, one by one. With dataFrom empty as well, every field of every source is copied.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
+    pub data: Vec<DataEntry>,
+
+    /// Sources of which every field becomes a key of the Secret.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub data_from: Vec<DataFrom>,
+
+    /// What happens when two bulk copies bring the same key. An entry of data always wins over both.
+    #[serde(default)]
+    pub conflict_policy: ConflictPolicy,
+
+    /// The Secret to write.
+    #[serde(default)]
+    pub destination: Destination,
+
+    /// When to look at Vault again.
+    #[serde(default)]
+    pub refresh: Refresh,
+}
+
+/// The VaultConnection to use.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct ConnectionRef {
+    /// Name of the VaultConnection.
+    #[serde(default = "default_connection")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// As whom to log in to Vault: always as a service account of this namespace, never as the operator.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// The auth method in Vault. Left out: the connection's, which is Kubernetes unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<AuthMethod>,
+
+    /// Where the auth method is mounted in Vault. Empty: the connection's, or else `kubernetes` or `jwt`.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$') || self == ''")
+        .message("must be the mount of the auth method, such as kubernetes or clusters/prod, without auth/ and without slashes at the ends"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('auth/')").message("must be given without the leading auth/"))]
+    pub mount: String,
+
+    /// The role of the auth method in Vault.
+    #[schemars(length(min = 1, max = 256))]
+    pub role: String,
+
+    /// The service account of this namespace whose token is shown to Vault.
+    #[serde(default = "default_service_account")]
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: String,
+
+    /// Audiences of that token. Empty: the connection's, or else `vault`.
+    #[serde(default)]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 256)))]
+    pub audiences: Vec<String>,
+
+    /// Vault namespace of the login, where it is another than that of the sources.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub vault_namespace: String,
+}
+
+/// An auth method in Vault.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AuthMethod {
+    /// Vault asks the API server whose token it is (TokenReview).
+    #[default]
+    Kubernetes,
+    /// Vault checks the token's signature itself, with the cluster's public keys.
+    #[serde(rename = "JWT")]
+    Jwt,
+}
+
+/// One key of the Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("has(self.source) != has(self.value)").message("set exactly one of source and value"))]
+#[x_kube(validation = Rule::new("!has(self.value) || !has(self.field) || self.field == ''").message("field goes with source, not with value"))]
+pub struct DataEntry {
+    /// Key in the Secret: letters, digits, `-`, `_` and `.`.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')")
+        .message("must consist of letters, digits, '-', '_' and '.', and not be '.' or start with '..'"))]
+    pub key: String,
+
+    /// The source that the value comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 31))]
+    pub source: Option<String>,
+
+    /// The field of the source: its name, or a JSON pointer if it starts with `/`. Empty: all fields as one JSON object.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub field: String,
+
+    /// A literal, instead of source and field. Not for secrets: whoever may read this object reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65_536))]
+    pub value: Option<String>,
+
+    /// If true, the key is left out when the field does not exist, instead of that being an error.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A bulk copy: every field of a source becomes a key of the Secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct DataFrom {
+    /// The source to copy.
+    #[schemars(length(min = 1, max = 31))]
+    pub source: String,
+}
+
+/// What happens when two bulk copies bring the same key.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ConflictPolicy {
+    /// It is an error, and the Secret keeps its last value.
+    #[default]
+    Error,
+    /// The earlier one in the list wins.
+    FirstWins,
+    /// The later one in the list wins.
+    LastWins,
+}
+
+/// When to look at Vault again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Refresh {
+    /// How often to read, such as `90s`, `10m` or `1h30m`. `0s`: only when this object changes.
+    #[serde(default = "default_interval")]
+    #[schemars(length(min = 2, max = 20))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')")
+        .message("must be a duration of h, m and s in this order, such as 90s, 10m or 1h30m"))]
+    pub interval: String,
+
+    /// By how much of the interval polls may be moved, so that objects do not ask all at once. 0 to 50.
+    #[serde(default = "default_jitter_percent")]
+    #[schemars(range(min = 0, max = 50))]
+    pub jitter_percent: i32,
+}
+
+/// What the operator last reported. Everything here can be rebuilt from the Secret and from Vault.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultSecretStatus {
+    /// Generation of the spec that this status tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Counts the contents that the Secret has had: +1 whenever the written bytes change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+
+    /// Name of the Secret that this object writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
+
+    /// When the content of the Secret last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change_time: Option<Time>,
+
+    /// What the Secret's content was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub sources: Vec<SourceStatus>,
+
+    /// `Ready`: the Secret holds what this object asks for. `Authenticated`: Vault lets us in. `Synced`: the last attempt succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What one source last was.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// Name of the source.
+    pub name: String,
+
+    /// Kind of value: Static values have neither lease nor expiry.
+    #[serde(rename = "type")]
+    pub source_type: SourceType,
+
+    /// KV v2: version of the secret that the Secret was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+
+    /// True if the path does not exist in Vault (any more) and the Secret does without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
+}
+
+/// Kind of value.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SourceType {
+    /// Without lease and expiry; read at intervals.
+    #[default]
+    Static,
+}
+
+impl Default for ConnectionRef {
+    fn default() -> Self {
+        Self {
+            name: default_connection(),
+        }
+    }
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self {
+            interval: default_interval(),
+            jitter_percent: default_jitter_percent(),
+        }
+    }
+}
+
+impl VaultSecret {
+    /// Name of the Secret that this object wants to write.
+    pub fn target_name(&self) -> &str {
+        match self.spec.destination.name.as_str() {
+            "" => self.metadata.name.as_deref().unwrap_or_default(),
+            name => name,
+        }
+    }
+}
+
+fn default_connection() -> String {
+    super::DEFAULT_CONNECTION.into()
+}
+
+fn default_service_account() -> String {
+    "default".into()
+}
+
+fn default_interval() -> String {
+    "10m".into()
+}
+
+fn default_jitter_percent() -> i32 {
+    10
+}

@@ -1,0 +1,31 @@
+//! Certificates by reference, read from ConfigMaps and Secrets of the operator's own namespace; and the key Secret there.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, Client};
+
+use super::caches::Key;
+use super::write_error::WriteError;
+use crate::sensitive::{SecretBytes, SecretData};
+
+/// One key of a ConfigMap; `None` if the ConfigMap or the key does not exist.
+pub async fn config_map_key(
+    client: &Client,
+    object: &Key,
+    key: &str,
+) -> Result<Option<String>, WriteError> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &object.namespace);
+    let found = api.get_opt(&object.name).await?;
+    Ok(found.and_then(|map| map.data?.remove(key)))
+}
+
+/// The data of a Secret; `None` if it does not exist.
+pub async fn secret_data(client: &Client, object: &Key) -> Result<Option<SecretData>, WriteError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
+    let found = api.get_opt(&object.name).await?;
+    Ok(found.map(|secret| {
+        let data = secret.data.unwrap_or_default();
+        data.into_iter()
+            .map(|(name, value)| (name, SecretBytes::new(value.0)))
+            .collect()
+    }))
+}

@@ -1,0 +1,76 @@
+//! What is kept of a Secret: what decisions need, and none of its values.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use super::managed_fields::{self, Owners};
+use crate::api::{GROUP, MANAGED_BY, MANAGER};
+
+/// What is kept of a Secret.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecretMeta {
+    /// UID.
+    pub uid: String,
+    /// Resource version: the precondition of the next write.
+    pub resource_version: String,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Labels; empty for a Secret that carries neither our label nor our annotation.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations; likewise.
+    pub annotations: BTreeMap<String, String>,
+    /// Owner references; likewise.
+    pub owner_references: Vec<OwnerReference>,
+    /// Finalizers; likewise.
+    pub finalizers: Vec<String>,
+    /// Who set what of it.
+    pub owners: Owners,
+}
+
+impl SecretMeta {
+    /// Reduces a Secret's metadata to what decisions need.
+    pub fn reduce(meta: ObjectMeta) -> Self {
+        let identity = Self {
+            uid: meta.uid.unwrap_or_default(),
+            resource_version: meta.resource_version.unwrap_or_default(),
+            deleting: meta.deletion_timestamp.is_some(),
+            ..Self::default()
+        };
+        let (labels, annotations) = (
+            meta.labels.unwrap_or_default(),
+            meta.annotations.unwrap_or_default(),
+        );
+        let marked = labels.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
+            || annotations.keys().any(|name| managed_fields::is_ours(name));
+        let owner_references = meta.owner_references.unwrap_or_default();
+        if !marked && !owner_references.iter().any(is_vault_secret) {
+            return identity;
+        }
+        Self {
+            labels,
+            annotations,
+            owner_references,
+            finalizers: meta.finalizers.unwrap_or_default(),
+            owners: managed_fields::owners(&meta.managed_fields.unwrap_or_default()),
+            ..identity
+        }
+    }
+
+    /// Whether the cache's object is newer than one that arrives now: a watch may still bring the state before our own
+    /// write. Resource versions of one kind are comparable numbers (Kubernetes 1.35 promises it; etcd has always done so).
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        match (
+            self.resource_version.parse::<u64>(),
+            other.resource_version.parse::<u64>(),
+        ) {
+            (Ok(known), Ok(arriving)) => known > arriving,
+            _ => false,
+        }
+    }
+}
+
+/// Whether the owner is one of our objects.
+pub fn is_vault_secret(owner: &OwnerReference) -> bool {
+    owner.kind == "VaultSecret" && owner.api_version.split('/').next() == Some(GROUP)
+}

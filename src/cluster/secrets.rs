@@ -1,0 +1,187 @@
+//! Writing Secrets: POST the first time, then PUT, each under a precondition.
+//!
+//! The API server is asked to answer with metadata only, so that the values are not sent back to us.
+
+#![expect(clippy::disallowed_methods, reason = "Secrets are written here")]
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, HeaderValue};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::{PartialObjectMeta, Request};
+use kube::{Api, Client, Resource};
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::caches::Key;
+use super::secret_meta::SecretMeta;
+use super::write_error::WriteError;
+use crate::api::MANAGER;
+use crate::sensitive::{SecretBytes, SecretData};
+
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+
+/// A Secret as it shall be, whole.
+pub struct SecretWrite<'a> {
+    /// Namespace and name.
+    pub key: &'a Key,
+    /// Type, such as `Opaque`. It cannot be changed by [`replace`].
+    pub secret_type: &'a str,
+    /// All labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// All annotations.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// All owner references.
+    pub owner_references: &'a [OwnerReference],
+    /// All finalizers.
+    pub finalizers: &'a [String],
+    /// All values.
+    pub data: &'a SecretData,
+}
+
+/// Creates the Secret; [`WriteError::AlreadyExists`] if there is one of that name.
+pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMeta, WriteError> {
+    let body = body(write, None)?;
+    let request = requests(write.key).create(&params(), body.to_vec());
+    send(
+        client,
+        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
+    )
+    .await
+}
+
+/// Replaces the Secret, if it is still of that UID and resource version; otherwise [`WriteError::Conflict`].
+pub async fn replace(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+) -> Result<SecretMeta, WriteError> {
+    let body = body(write, Some(now))?;
+    let request = requests(write.key).replace(&write.key.name, &params(), body.to_vec());
+    send(
+        client,
+        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
+    )
+    .await
+}
+
+/// Deletes the Secret, if it is still of that UID and resource version. One that is gone already is no error.
+pub async fn delete(client: &Client, key: &Key, now: &SecretMeta) -> Result<(), WriteError> {
+    let preconditions = Preconditions {
+        uid: Some(now.uid.clone()),
+        resource_version: Some(now.resource_version.clone()),
+    };
+    let params = DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::default()
+    };
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &key.namespace);
+    match api
+        .delete(&key.name, &params)
+        .await
+        .map_err(WriteError::from)
+    {
+        Ok(_) | Err(WriteError::NotFound) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn requests(key: &Key) -> Request {
+    Request::new(Secret::url_path(&(), Some(&key.namespace)))
+}
+
+fn params() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    }
+}
+
+async fn send(
+    client: &Client,
+    mut request: http::Request<Vec<u8>>,
+) -> Result<SecretMeta, WriteError> {
+    request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+    let answer: PartialObjectMeta<Secret> = client.request(request).await?;
+    Ok(SecretMeta::reduce(answer.metadata))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata<'a>,
+    #[serde(rename = "type")]
+    secret_type: &'a str,
+    data: BTreeMap<&'a str, Base64<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_version: Option<&'a str>,
+    labels: &'a BTreeMap<String, String>,
+    annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    owner_references: &'a [OwnerReference],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    finalizers: &'a [String],
+}
+
+/// The one place where a secret value may be serialized: the body of a Secret on its way to the API server.
+struct Base64<'a>(&'a SecretBytes);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(STANDARD.encode(self.0.expose())))
+    }
+}
+
+fn body(
+    write: &SecretWrite<'_>,
+    now: Option<&SecretMeta>,
+) -> Result<Zeroizing<Vec<u8>>, WriteError> {
+    let SecretWrite {
+        key,
+        secret_type,
+        labels,
+        annotations,
+        owner_references,
+        finalizers,
+        data,
+    } = write;
+    let body = Body {
+        api_version: "v1",
+        kind: "Secret",
+        metadata: Metadata {
+            namespace: &key.namespace,
+            name: &key.name,
+            uid: now.map(|meta| meta.uid.as_str()),
+            resource_version: now.map(|meta| meta.resource_version.as_str()),
+            labels,
+            annotations,
+            owner_references,
+            finalizers,
+        },
+        secret_type,
+        data: data
+            .iter()
+            .map(|(name, value)| (name.as_str(), Base64(value)))
+            .collect(),
+    };
+    // Serializing strings and maps cannot fail; the error, if it ever did, would quote no value.
+    serde_json::to_vec(&body)
+        .map(Zeroizing::new)
+        .map_err(|_| WriteError::Invalid("cannot be printed as JSON".into()))
+}

@@ -1,0 +1,49 @@
+//! Writing status: the whole of it at once, and only over the object that it was worked out from.
+
+#![expect(clippy::disallowed_methods, reason = "status is written here")]
+
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::write_error::WriteError;
+use crate::api::{MANAGER, VaultConnection, VaultSecret};
+
+/// Replaces the status of `object`, whose `resourceVersion` is the precondition. Returns the object as it is now.
+pub async fn replace_vault_secret(
+    client: &Client,
+    object: &VaultSecret,
+) -> Result<VaultSecret, WriteError> {
+    let api: Api<VaultSecret> = Api::namespaced(
+        client.clone(),
+        object.metadata.namespace.as_deref().unwrap_or_default(),
+    );
+    Ok(api
+        .replace_status(
+            object.metadata.name.as_deref().unwrap_or_default(),
+            &params(),
+            object,
+        )
+        .await?)
+}
+
+/// Replaces the status of `object`, whose `resourceVersion` is the precondition.
+pub async fn replace_vault_connection(
+    client: &Client,
+    object: &VaultConnection,
+) -> Result<VaultConnection, WriteError> {
+    let api: Api<VaultConnection> = Api::all(client.clone());
+    Ok(api
+        .replace_status(
+            object.metadata.name.as_deref().unwrap_or_default(),
+            &params(),
+            object,
+        )
+        .await?)
+}
+
+fn params() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.into()),
+        ..PostParams::default()
+    }
+}

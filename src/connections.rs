@@ -1,0 +1,127 @@
+//! The servers that VaultConnections name, ready to be used: one HTTP client each, who may use it, and whether it answers.
+//!
+//! One pass over a VaultConnection resolves its spec and references to a [`Connection`], asks the server for its health,
+//! and reports. When a server does not answer, that is found out once, here, by a single probe with a back-off of its own, and not by
+//! every object that depends on it; when it answers again, everybody who waits is woken at once.
+
+pub mod probe;
+pub mod settings;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::api::Reason;
+use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
+use crate::vault;
+
+/// All connections, by name.
+#[derive(Default)]
+pub struct Connections {
+    by_name: RwLock<HashMap<String, Entry>>,
+}
+
+/// What is known of a VaultConnection.
+#[derive(Clone)]
+pub enum Entry {
+    /// Its spec cannot be used as it stands.
+    Unusable {
+        /// Names the field and the fix.
+        message: String,
+    },
+    /// It can be used, whether or not the server answers just now.
+    Usable(Arc<Connection>),
+}
+
+/// A server to log in to and read from.
+pub struct Connection {
+    /// Name of the VaultConnection.
+    pub name: String,
+    /// Name and settings: another value is another server, as far as sessions are concerned.
+    pub identity: String,
+    /// Speaks to the server.
+    pub client: vault::Client,
+    /// Hash of the settings that the client was made of.
+    pub settings_hash: String,
+    /// Vault namespace of requests that name none.
+    pub vault_namespace: String,
+    /// Defaults of logins.
+    pub auth: ConnectionAuth,
+    /// Who may use it; `None` is everybody.
+    pub allowed: Option<AllowedNamespaces>,
+    /// Whether it answers.
+    pub reachability: RwLock<Reachability>,
+}
+
+/// Whether a server answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reachability {
+    /// Why it does not; `None` while it does.
+    pub outage: Option<Outage>,
+    /// Counts recoveries, so that those who failed in the outage see that another attempt makes sense.
+    pub recoveries: u64,
+    /// How many probes in a row found the outage.
+    pub failed_probes: u32,
+}
+
+/// Why a server cannot be used for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// `VaultUnavailable` or `VaultSealed`.
+    pub reason: Reason,
+    /// What the probe found, in a sentence.
+    pub message: String,
+}
+
+impl Connections {
+    /// The connection of that name; `None` if no pass has looked at it yet, or it does not exist.
+    pub fn get(&self, name: &str) -> Option<Entry> {
+        self.by_name
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    /// Sets the connection of that name.
+    pub fn set(&self, name: &str, entry: Entry) {
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.into(), entry);
+    }
+
+    /// Forgets the connection of that name and returns it.
+    pub fn remove(&self, name: &str) -> Option<Entry> {
+        self.by_name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name)
+    }
+}
+
+impl Connection {
+    /// Whether it answers, as of the last probe.
+    pub fn reachability(&self) -> Reachability {
+        self.reachability
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Notes what a probe found. Tells whether that is a recovery from an outage.
+    pub fn note(&self, outage: Option<Outage>) -> bool {
+        let mut known = self
+            .reachability
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let recovered = known.outage.is_some() && outage.is_none();
+        known.failed_probes = if outage.is_some() {
+            known.failed_probes.saturating_add(1)
+        } else {
+            0
+        };
+        known.recoveries += u64::from(recovered);
+        known.outage = outage;
+        recovered
+    }
+}

@@ -1,0 +1,344 @@
+//! Which change wakes which object, and how many passes run at once.
+//!
+//! Two controllers, one per kind. Each has a queue that is fed by the watch of its kind and by everything else that may
+//! concern an object: its Secret, its service account, its namespace, its connection, a reading that found news.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, warn};
+
+use crate::api::vault_connection::CaBundleKind;
+use crate::api::{VaultConnection, VaultSecret};
+use crate::cluster::Key;
+use crate::cluster::caches::Change;
+use crate::reconcile::{self, Context};
+
+/// How many passes over VaultConnections run at once; there are few of them.
+const CONNECTIONS_AT_ONCE: u16 = 8;
+
+/// Runs passes over VaultSecrets until `shutdown`, at most `concurrency` at once; those under way are finished.
+pub async fn run_secrets(
+    context: Arc<Context>,
+    writer: Writer<DeserializeGuard<VaultSecret>>,
+    wakes: mpsc::UnboundedReceiver<Key>,
+    concurrency: u16,
+    listed: watch::Sender<bool>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let store = writer.as_reader();
+    let api = Api::<DeserializeGuard<VaultSecret>>::all(context.client.clone());
+    let own =
+        objects(api, writer, context.clone(), listed, index_secret).map(|key| object_ref(&key));
+    let woken = receive(wakes).map(|key| object_ref(&key));
+    let queue = stream::select(own, woken)
+        .map(Ok::<_, std::convert::Infallible>)
+        .take_until(until(shutdown));
+    let config = Config::default().concurrency(concurrency);
+    applier(
+        |object, context| Box::pin(reconcile::reconcile(object, context)),
+        |_, error: &std::convert::Infallible, _| match *error {},
+        context,
+        store,
+        queue,
+        config,
+    )
+    .for_each(|result| async move {
+        if let Err(error) = result {
+            // The object went between its wake-up and its turn.
+            debug!(%error, "pass skipped");
+        }
+    })
+    .await;
+}
+
+/// Runs passes over VaultConnections until `shutdown`.
+pub async fn run_connections(
+    context: Arc<Context>,
+    writer: Writer<DeserializeGuard<VaultConnection>>,
+    wakes: mpsc::UnboundedReceiver<String>,
+    listed: watch::Sender<bool>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let store = writer.as_reader();
+    let api = Api::<DeserializeGuard<VaultConnection>>::all(context.client.clone());
+    let own = objects(api, writer, context.clone(), listed, index_connection)
+        .map(|key| ObjectRef::new(&key.name));
+    let woken = receive(wakes).map(|name| ObjectRef::new(&name));
+    let queue = stream::select(own, woken)
+        .map(Ok::<_, std::convert::Infallible>)
+        .take_until(until(shutdown));
+    let config = Config::default().concurrency(CONNECTIONS_AT_ONCE);
+    applier(
+        |object, context| Box::pin(reconcile::connection::reconcile(object, context)),
+        |_, error: &std::convert::Infallible, _| match *error {},
+        context,
+        store,
+        queue,
+        config,
+    )
+    .for_each(|result: Result<(ObjectRef<_>, Action), _>| async move {
+        if let Err(error) = result {
+            debug!(%error, "pass skipped");
+        }
+    })
+    .await;
+}
+
+/// Turns changes of other kinds into wake-ups, for ever.
+pub async fn route(mut changes: mpsc::UnboundedReceiver<Change>, context: Arc<Context>) {
+    while let Some(change) = changes.recv().await {
+        let concerned = match &change {
+            Change::Secret(key) => {
+                wake_references(key, CaBundleKind::Secret, &context);
+                context.objects.with_target(key)
+            }
+            Change::ServiceAccount(key) => context.objects.with_service_account(key),
+            Change::Namespace(name) => context
+                .objects
+                .in_namespace(name)
+                .into_iter()
+                .map(|(key, _)| key)
+                .collect(),
+            Change::ConfigMap(key) => {
+                wake_references(key, CaBundleKind::ConfigMap, &context);
+                Vec::new()
+            }
+        };
+        for key in concerned {
+            let _ = context.wake.send(key);
+        }
+    }
+}
+
+/// Wakes the VaultConnections that refer to the object.
+fn wake_references(key: &Key, kind: CaBundleKind, context: &Context) {
+    if key.namespace != context.settings.namespace {
+        return;
+    }
+    for connection in context.connection_store.state() {
+        let Ok(object) = &connection.0 else { continue };
+        let tls = &object.spec.tls;
+        let by_bundle = tls
+            .ca_bundle_ref
+            .as_ref()
+            .is_some_and(|reference| reference.kind == kind && reference.name == key.name);
+        let by_certificate = tls
+            .client_certificate_ref
+            .as_ref()
+            .is_some_and(|reference| kind == CaBundleKind::Secret && reference.name == key.name);
+        if by_bundle || by_certificate {
+            let _ = context.wake_connection.send(object.name_any());
+        }
+    }
+}
+
+/// What an object's event means for the indexes. `None` is a deletion. Returns whether the object itself needs a pass.
+type Index<K> = fn(&Key, Option<&DeserializeGuard<K>>, &Arc<Context>) -> bool;
+
+/// What is to be kept of a kind while its watch is followed.
+struct Follower<K: Resource<DynamicType = ()> + Clone + 'static>
+where
+    DeserializeGuard<K>: Resource<DynamicType = ()>,
+{
+    writer: Writer<DeserializeGuard<K>>,
+    context: Arc<Context>,
+    listed: watch::Sender<bool>,
+    index: Index<K>,
+    /// Who was there before a new list began: whoever is not in the list went unseen.
+    known: HashSet<Key>,
+    fresh: HashSet<Key>,
+}
+
+/// Follows the watch of a kind: keeps the store and the indexes, and yields the objects that need a pass.
+fn objects<K>(
+    api: Api<DeserializeGuard<K>>,
+    writer: Writer<DeserializeGuard<K>>,
+    context: Arc<Context>,
+    listed: watch::Sender<bool>,
+    index: Index<K>,
+) -> impl Stream<Item = Key> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let config = watcher::Config {
+        page_size: None,
+        ..watcher::Config::default()
+    };
+    let mut follower = Follower {
+        writer,
+        context,
+        listed,
+        index,
+        known: HashSet::new(),
+        fresh: HashSet::new(),
+    };
+    watcher(api, config)
+        .default_backoff()
+        .flat_map(move |event| {
+            let touched = match event {
+                Ok(event) => follower.take_in(&lean(event)),
+                Err(error) => {
+                    warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
+                    Vec::new()
+                }
+            };
+            stream::iter(touched)
+        })
+}
+
+impl<K> Follower<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    /// Takes in an event and returns the objects that need a pass.
+    fn take_in(&mut self, event: &watcher::Event<DeserializeGuard<K>>) -> Vec<Key> {
+        self.writer.apply_watcher_event(event);
+        match event {
+            watcher::Event::Init => self.fresh.clear(),
+            watcher::Event::InitApply(object) => {
+                let key = Key::of(object.meta());
+                (self.index)(&key, Some(object), &self.context);
+                self.fresh.insert(key);
+            }
+            watcher::Event::InitDone => {
+                for gone in self.known.difference(&self.fresh) {
+                    (self.index)(gone, None, &self.context);
+                }
+                self.known = std::mem::take(&mut self.fresh);
+                self.listed.send_replace(true);
+                return self.known.iter().cloned().collect();
+            }
+            watcher::Event::Apply(object) => {
+                let key = Key::of(object.meta());
+                self.known.insert(key.clone());
+                if (self.index)(&key, Some(object), &self.context) {
+                    return vec![key];
+                }
+            }
+            watcher::Event::Delete(object) => {
+                let key = Key::of(object.meta());
+                self.known.remove(&key);
+                (self.index)(&key, None, &self.context);
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn index_secret(
+    key: &Key,
+    object: Option<&DeserializeGuard<VaultSecret>>,
+    context: &Arc<Context>,
+) -> bool {
+    let Some(Ok(object)) = object.map(|object| &object.0) else {
+        // Gone, or unreadable: either way it has no claim on any Secret.
+        let affected = context.objects.remove(key);
+        wake_all(affected, context);
+        if object.is_none() {
+            context.metrics.forget_object(key);
+        }
+        return true;
+    };
+    wake_all(context.objects.put(object), context);
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    !context
+        .overlay
+        .is_echo(uid, object.metadata.resource_version.as_deref())
+}
+
+fn index_connection(
+    key: &Key,
+    object: Option<&DeserializeGuard<VaultConnection>>,
+    context: &Arc<Context>,
+) -> bool {
+    if object.is_none() {
+        let (name, context) = (key.name.clone(), context.clone());
+        tokio::spawn(async move { reconcile::connection::forget(&name, &context).await });
+    } else if context.connections.get(&key.name).is_none() {
+        // Whoever waited for a connection of that name learns that there will be one.
+        wake_all(context.objects.with_connection(&key.name), context);
+    }
+    true
+}
+
+fn wake_all(keys: Vec<Key>, context: &Context) {
+    for key in keys {
+        let _ = context.wake.send(key);
+    }
+}
+
+/// Drops what no decision needs and what would fill the memory.
+fn lean<K: Resource>(
+    mut event: watcher::Event<DeserializeGuard<K>>,
+) -> watcher::Event<DeserializeGuard<K>>
+where
+    DeserializeGuard<K>: Resource,
+{
+    if let watcher::Event::Apply(object)
+    | watcher::Event::InitApply(object)
+    | watcher::Event::Delete(object) = &mut event
+    {
+        object.meta_mut().managed_fields = None;
+    }
+    event
+}
+
+fn object_ref(key: &Key) -> ObjectRef<DeserializeGuard<VaultSecret>> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}
+
+fn receive<T>(mut receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+async fn until(mut shutdown: watch::Receiver<bool>) {
+    // The sender lives as long as the program; if it ever went, that would be a shutdown too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Whether the API server answers and our kinds are known to it: told at the start rather than by watches that fail for ever.
+pub async fn check_api(client: &Client) -> anyhow::Result<()> {
+    let one = kube::api::ListParams::default().limit(1);
+    let hint = |kind: &str, error: kube::Error| match &error {
+        kube::Error::Api(status) if status.code == 404 => {
+            anyhow::anyhow!(
+                "the API server does not know the kind {kind}: install the CRDs first (vaultbridge crd | kubectl apply -f -)"
+            )
+        }
+        kube::Error::Api(status) if status.code == 403 || status.code == 401 => {
+            anyhow::anyhow!(
+                "the operator may not list {kind}: {}; compare its RBAC with deploy/rbac.yaml",
+                status.message
+            )
+        }
+        _ => anyhow::anyhow!(
+            "reach the API server: {error}; check KUBECONFIG, or the pod's service account"
+        ),
+    };
+    let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
+    namespaces
+        .list_metadata(&one)
+        .await
+        .map_err(|error| hint("Namespace", error))?;
+    Api::<DeserializeGuard<VaultSecret>>::all(client.clone())
+        .list_metadata(&one)
+        .await
+        .map_err(|error| hint("VaultSecret", error))?;
+    Api::<DeserializeGuard<VaultConnection>>::all(client.clone())
+        .list_metadata(&one)
+        .await
+        .map_err(|error| hint("VaultConnection", error))?;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! What happens to a VaultSecret, from a look at the world to a report about it.
+//!
+//! [`reconcile`] is the table of contents: the steps in their order, a file each. In this folder `async fn` touches the world and
+//! `fn` is pure: what it needs to know, the time included, it is given. However a pass ends, it ends in one [`Report`](report::Report).
+
+mod apply;
+mod build;
+mod claim;
+pub mod connection;
+mod decide;
+mod failure;
+mod fetch;
+mod memory;
+mod observe;
+mod paths;
+mod publish;
+mod refusals;
+mod report;
+mod resolve;
+mod settle;
+mod status;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::mpsc;
+
+use self::claim::Claim;
+use self::decide::{Decision, Trigger};
+use self::failure::Failure;
+use self::fetch::Need;
+pub use self::memory::{Memories, Overlay};
+use self::observe::Observed;
+use self::refusals::Refusal;
+use self::report::Outcome;
+use self::resolve::Job;
+use self::settle::Settled;
+use crate::api::{Reason, VaultConnection, VaultSecret};
+use crate::cluster::events::Events;
+use crate::cluster::tokens::TokenError;
+use crate::cluster::{Caches, Key};
+use crate::connections::Connections;
+use crate::metrics::Metrics;
+use crate::objects::Objects;
+use crate::seal::Keys;
+use crate::telemetry::Clock;
+use crate::vault::{Mounts, Reads, Sessions};
+
+/// The longest that a pass may take: a login, a mount look-up, a read and a write at their longest, and then some.
+const PASS_LIMIT: Duration = Duration::from_secs(150);
+
+/// Everything that passes share.
+pub struct Context {
+    /// Speaks to the API server.
+    pub client: Client,
+    /// What is known of the cluster.
+    pub caches: Arc<Caches>,
+    /// Who wants to write what.
+    pub objects: Objects,
+    /// The VaultConnections.
+    pub connection_store: Store<DeserializeGuard<VaultConnection>>,
+    /// The servers that they name.
+    pub connections: Connections,
+    /// Vault tokens, one per identity.
+    pub sessions: Sessions<TokenError>,
+    /// Readings, one per path and identity.
+    pub reads: Reads<Refusal>,
+    /// Which mount a path is below.
+    pub mounts: Mounts,
+    /// Keys of the MACs.
+    pub keys: Keys,
+    /// What earlier passes noted.
+    pub memories: Memories,
+    /// What we wrote and the watch has not brought back yet.
+    pub overlay: Overlay,
+    /// Publishes events.
+    pub events: Events,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Asks for passes over VaultSecrets.
+    pub wake: mpsc::UnboundedSender<Key>,
+    /// Asks for passes over VaultConnections, by name.
+    pub wake_connection: mpsc::UnboundedSender<String>,
+    /// How the operator was started.
+    pub settings: Settings,
+    /// When the operator started.
+    pub started: Timestamp,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// How the operator was started, as far as passes care.
+pub struct Settings {
+    /// The operator's own namespace, where certificates and its keys are.
+    pub namespace: String,
+    /// Whether VaultConnections may use plain http.
+    pub allow_plain_http: bool,
+}
+
+/// One pass over one object. Whatever happens in it, the next one is scheduled, and nobody else is disturbed.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<VaultSecret>>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
+    let object = match &object.0 {
+        Ok(object) => Arc::new(object.clone()),
+        Err(invalid) => return Ok(publish::undecodable(&invalid.error, &object, &context).await),
+    };
+    let observed = observe::observe(object, &context).await;
+    let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
+    let (job, outcome) = match AssertUnwindSafe(limited).catch_unwind().await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => (
+            None,
+            Outcome::Failed(Failure::new(
+                Reason::InternalError,
+                "the pass took too long and was given up",
+            )),
+        ),
+        Err(_) => (
+            None,
+            Outcome::Failed(Failure::new(
+                Reason::InternalError,
+                "the pass panicked; the operator's log has the place",
+            )),
+        ),
+    };
+    let report = report::report(&observed, job.as_ref(), outcome);
+    Ok(publish::publish(&observed, report, &context).await)
+}
+
+/// The steps in their order.
+async fn pass(observed: &Observed, context: &Context) -> (Option<Job>, Outcome) {
+    let job = match resolve::resolve(observed) {
+        Ok(Some(job)) => job,
+        Ok(None) => return (None, Outcome::Pending),
+        Err(failure) => return (None, Outcome::Failed(failure)),
+    };
+    let outcome = match claim::claim(&job, observed) {
+        Claim::Refused(failure) => Outcome::Failed(failure),
+        claim @ (Claim::Create | Claim::Update(_)) => act(&job, &claim, observed, context)
+            .await
+            .unwrap_or_else(Outcome::Failed),
+    };
+    (Some(job), outcome)
+}
+
+/// The steps after the claim: decide, and do what was decided.
+async fn act(
+    job: &Job,
+    claim: &Claim,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let trigger = match decide::decide(job, claim, observed) {
+        Decision::Wait(until) => return Ok(Outcome::Waiting(until)),
+        Decision::Rest(record) => {
+            apply::tidy_up(observed, context).await?;
+            return Ok(Outcome::InSync(record));
+        }
+        Decision::Verify(record) if apply::verify(job, &record, context).await? => {
+            return Ok(Outcome::Verified(record));
+        }
+        Decision::Verify(_) => Trigger::TargetChanged,
+        Decision::Fetch(trigger) => trigger,
+    };
+    match look(job, trigger, observed, context).await? {
+        Settled::Unchanged(record) => Ok(Outcome::Unchanged(record)),
+        Settled::Render(settled) => {
+            let desired = build::build(job, &settled, observed, trigger, &context.keys)?;
+            Ok(Outcome::Applied(
+                trigger,
+                apply::apply(job, claim, desired, observed, context).await?,
+            ))
+        }
+        Settled::DeleteSecret(gone) => {
+            apply::delete_target(job, claim, context).await?;
+            Err(gone)
+        }
+    }
+}
+
+/// Asks Vault: first only whether anything is new, where that is all that matters, and then for the values.
+async fn look(
+    job: &Job,
+    trigger: Trigger,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Settled, Failure> {
+    let record = observed.record.as_ref();
+    if trigger == Trigger::RefreshDue {
+        let readings = fetch::fetch(job, trigger, Need::Fingerprints, context).await?;
+        match settle::settle(job, record, readings, true)? {
+            Settled::Render(_) => {}
+            settled @ (Settled::Unchanged(_) | Settled::DeleteSecret(_)) => return Ok(settled),
+        }
+    }
+    let readings = fetch::fetch(job, trigger, Need::Values, context).await?;
+    settle::settle(job, record, readings, false)
+}
+
+impl Context {
+    /// Whether there is a VaultConnection of that name, looked at or not.
+    pub fn connection_exists(&self, name: &str) -> bool {
+        self.connection_store.get(&ObjectRef::new(name)).is_some()
+    }
+
+    /// Somebody met an outage: have the connection probed.
+    pub fn suspect(&self, connection: &str) {
+        let _ = self.wake_connection.send(connection.into());
+    }
+
+    /// Vault holds something new that others in the namespace may use as well: have them look. Only the same service account
+    /// shares readings, so nobody outside the namespace can be concerned.
+    pub fn nudge_others(&self, finder: &Key) {
+        for (key, uid) in self.objects.in_namespace(&finder.namespace) {
+            if key != *finder {
+                self.memories.nudge(&uid);
+                let _ = self.wake.send(key);
+            }
+        }
+    }
+}

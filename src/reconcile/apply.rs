@@ -1,0 +1,149 @@
+//! Step 8: make the cluster as wanted: first the Secret, then what is left of an earlier name.
+
+use std::sync::Arc;
+
+use super::Context;
+use super::build::{Desired, Metadata, mac_context, metadata};
+use super::claim::Claim;
+use super::failure::Failure;
+use super::observe::Observed;
+use super::refusals;
+use super::resolve::Job;
+use crate::api::Reason;
+use crate::cluster::secrets::{self, SecretWrite};
+use crate::cluster::{Key, SecretMeta, WriteError};
+use crate::record::{ANNOTATION, Record};
+
+/// The Secret as it stands now.
+pub struct Applied {
+    /// Resource version at which it holds what was wanted.
+    pub resource_version: String,
+    /// Its record.
+    pub record: Record,
+    /// Whether anything was written.
+    pub written: bool,
+}
+
+/// Writes what has to be written, and nothing else.
+pub async fn apply(
+    job: &Job,
+    claim: &Claim,
+    desired: Desired,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Applied, Failure> {
+    let name = &job.destination.key.name;
+    let written = match (claim, desired.write) {
+        (Claim::Refused(failure), _) => return Err(failure.clone()),
+        (Claim::Create, _) => Some(write(job, &desired, None, context).await),
+        (Claim::Update(secret), true) if has_other_type(&desired, observed) => {
+            remove(&job.destination.key, secret, context).await?;
+            Some(write(job, &desired, None, context).await)
+        }
+        (Claim::Update(secret), true) => Some(write(job, &desired, Some(secret), context).await),
+        (Claim::Update(_), false) => None,
+    };
+    let resource_version = match written {
+        Some(Ok(meta)) => meta.resource_version,
+        Some(Err(error)) => return Err(refusals::write(name, &error)),
+        None => observed
+            .target
+            .as_ref()
+            .map(|secret| secret.resource_version.clone())
+            .unwrap_or_default(),
+    };
+    tidy_up(observed, context).await?;
+    let Desired {
+        record,
+        write,
+        data: _,
+    } = desired;
+    Ok(Applied {
+        resource_version,
+        record,
+        written: write,
+    })
+}
+
+/// Deletes the Secret, as `missingSourcePolicy: Delete` asks when a path is gone.
+pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Result<(), Failure> {
+    match claim {
+        Claim::Update(secret) => remove(&job.destination.key, secret, context).await,
+        Claim::Create | Claim::Refused(_) => Ok(()),
+    }
+}
+
+/// Deletes the Secret that the object wrote under an earlier name, now that the new one stands.
+pub async fn tidy_up(observed: &Observed, context: &Context) -> Result<(), Failure> {
+    match &observed.leftover {
+        Some((key, secret)) => remove(key, secret, context).await,
+        None => Ok(()),
+    }
+}
+
+/// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server will tell.
+fn has_other_type(desired: &Desired, observed: &Observed) -> bool {
+    observed
+        .record
+        .as_ref()
+        .is_some_and(|record| record.secret_type != desired.record.secret_type)
+}
+
+async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Result<(), Failure> {
+    let deleted = secrets::delete(&context.client, key, secret).await;
+    deleted.map_err(|error| refusals::write(&key.name, &error))?;
+    context.caches.secrets.deleted(key, &secret.uid);
+    Ok(())
+}
+
+async fn write(
+    job: &Job,
+    desired: &Desired,
+    over: Option<&Arc<SecretMeta>>,
+    context: &Context,
+) -> Result<SecretMeta, WriteError> {
+    let Metadata {
+        labels,
+        mut annotations,
+        owner_references,
+        finalizers,
+    } = metadata(job, over.map(AsRef::as_ref));
+    let record = desired
+        .record
+        .print()
+        .map_err(|error| WriteError::Invalid(error.to_string()))?;
+    annotations.insert(ANNOTATION.into(), record);
+    let write = SecretWrite {
+        key: &job.destination.key,
+        secret_type: job.destination.secret_type.as_str(),
+        labels: &labels,
+        annotations: &annotations,
+        owner_references: &owner_references,
+        finalizers: &finalizers,
+        data: &desired.data,
+    };
+    let meta = match over {
+        Some(secret) => secrets::replace(&context.client, &write, secret).await?,
+        None => secrets::create(&context.client, &write).await?,
+    };
+    context
+        .caches
+        .secrets
+        .wrote(job.destination.key.clone(), meta.clone());
+    Ok(meta)
+}
+
+/// Reads the Secret and compares its values with the MAC of the record. Tells whether they are what we wrote.
+pub async fn verify(job: &Job, record: &Record, context: &Context) -> Result<bool, Failure> {
+    let key = &job.destination.key;
+    let unavailable = |error: WriteError| {
+        Failure::new(
+            Reason::KubernetesUnavailable,
+            format!("read Secret {}: {error}", key.name),
+        )
+    };
+    let data = crate::cluster::references::secret_data(&context.client, key)
+        .await
+        .map_err(unavailable)?;
+    Ok(data.is_some_and(|data| context.keys.verify(&record.mac, &mac_context(job), &data)))
+}

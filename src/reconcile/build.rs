@@ -1,0 +1,246 @@
+//! Step 7: the exact Secret wanted, and whether that is what stands there already.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+
+use super::decide::Trigger;
+use super::failure::Failure;
+use super::observe::Observed;
+use super::refusals;
+use super::resolve::{DestinationJob, Job};
+use super::settle::Settling;
+use crate::api::destination::{DeletionPolicy, SecretType};
+use crate::api::{MANAGED_BY, MANAGER, VaultSecret};
+use crate::cluster::SecretMeta;
+use crate::cluster::secret_meta::is_vault_secret;
+use crate::record::{ANNOTATION, Record, SourceRecord};
+use crate::render;
+use crate::seal::Keys;
+use crate::sensitive::{SecretData, SecretJson};
+
+/// The Secret wanted.
+pub struct Desired {
+    /// All its values.
+    pub data: SecretData,
+    /// The record to write with them.
+    pub record: Record,
+    /// Whether anything at all has to be written.
+    pub write: bool,
+}
+
+/// Labels, annotations, owner references and finalizers of the Secret wanted.
+pub struct Metadata {
+    /// Ours, and those of others that stand there.
+    pub labels: BTreeMap<String, String>,
+    /// Ours without the record, and those of others that stand there.
+    pub annotations: BTreeMap<String, String>,
+    /// Ours, and those of others that stand there.
+    pub owner_references: Vec<OwnerReference>,
+    /// Those that stand there.
+    pub finalizers: Vec<String>,
+}
+
+/// Renders the values and compares them with what stands there. If the trigger is that somebody else set values, the
+/// Secret is written even if everything that can be compared is equal.
+pub fn build(
+    job: &Job,
+    settled: &[Settling],
+    observed: &Observed,
+    trigger: Trigger,
+    keys: &Keys,
+) -> Result<Desired, Failure> {
+    let documents: Vec<(String, Option<&SecretJson>)> = settled
+        .iter()
+        .map(|one| {
+            (
+                one.name.clone(),
+                one.secret.as_ref().map(|secret| &secret.data),
+            )
+        })
+        .collect();
+    let data =
+        render::render(&job.mapping, &documents).map_err(|error| refusals::mapping(&error))?;
+    check_type(job.destination.secret_type, &data)?;
+    let old = observed.record.as_ref();
+    let same = old.filter(|old| keys.verify(&old.mac, &mac_context(job), &data));
+    let sources = settled
+        .iter()
+        .map(|one| (one.name.clone(), one.record.clone()))
+        .collect();
+    let record = record(job, &data, same, observed, sources, keys);
+    let recorded = old.is_some_and(|old| {
+        *old == Record {
+            generation: old.generation,
+            ..record.clone()
+        }
+    });
+    let intact = observed
+        .target
+        .as_ref()
+        .is_some_and(|secret| is_intact(job, secret, &record));
+    let write = trigger == Trigger::TargetChanged || !(recorded && intact);
+    Ok(Desired {
+        data,
+        record,
+        write,
+    })
+}
+
+/// What the MAC of the values is bound to, so that neither record nor values can be moved to another Secret.
+pub fn mac_context(job: &Job) -> [&str; 4] {
+    let key = &job.destination.key;
+    [
+        &job.uid,
+        &key.namespace,
+        &key.name,
+        job.destination.secret_type.as_str(),
+    ]
+}
+
+/// The record to write. `same` is the one that stands there, if the values are those that it tells of.
+fn record(
+    job: &Job,
+    data: &SecretData,
+    same: Option<&Record>,
+    observed: &Observed,
+    sources: BTreeMap<String, SourceRecord>,
+    keys: &Keys,
+) -> Record {
+    let told = observed
+        .object
+        .status
+        .as_ref()
+        .and_then(|status| status.revision);
+    let last = observed
+        .record
+        .as_ref()
+        .map(|record| record.revision)
+        .or(told)
+        .unwrap_or(0);
+    Record {
+        owner_uid: job.uid.clone(),
+        owner_name: job.key.name.clone(),
+        generation: job.generation,
+        request: job.request.clone(),
+        mac: same.map_or_else(
+            || keys.mac(&mac_context(job), data),
+            |same| same.mac.clone(),
+        ),
+        keys: data.len(),
+        secret_type: job.destination.secret_type.as_str().into(),
+        revision: same.map_or(last + 1, |same| same.revision),
+        time: same.map_or(observed.now, |same| same.time),
+        sources,
+    }
+}
+
+/// Whether everything about the Secret but the values themselves is as we would write it, and nobody else set any of them.
+pub fn is_intact(job: &Job, secret: &SecretMeta, record: &Record) -> bool {
+    let metadata = metadata(job, Some(secret));
+    let annotations = secret
+        .annotations
+        .iter()
+        .filter(|(name, _)| *name != ANNOTATION);
+    secret.owners.our_keys == record.keys
+        && secret.owners.foreign_edits == 0
+        && secret.labels == metadata.labels
+        && annotations.eq(metadata.annotations.iter())
+        && secret.owner_references == metadata.owner_references
+}
+
+/// What the Secret's metadata shall be: ours as asked for, everybody else's as it is.
+pub fn metadata(job: &Job, secret: Option<&SecretMeta>) -> Metadata {
+    let DestinationJob {
+        labels,
+        annotations,
+        ..
+    } = &job.destination;
+    let nothing = SecretMeta::default();
+    let secret = secret.unwrap_or(&nothing);
+    let mut labels_wanted = foreign(&secret.labels, &secret.owners.labels);
+    labels_wanted.extend(labels.clone());
+    labels_wanted.insert(MANAGED_BY.into(), MANAGER.into());
+    let mut annotations_wanted = foreign(&secret.annotations, &secret.owners.annotations);
+    annotations_wanted.remove(ANNOTATION);
+    annotations_wanted.extend(annotations.clone());
+    Metadata {
+        labels: labels_wanted,
+        annotations: annotations_wanted,
+        owner_references: owner_references(job, secret),
+        finalizers: secret.finalizers.clone(),
+    }
+}
+
+/// What stands there without what we put there.
+fn foreign(present: &BTreeMap<String, String>, ours: &[String]) -> BTreeMap<String, String> {
+    present
+        .iter()
+        .filter(|(name, _)| !ours.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// References of others stay; one to a VaultSecret is ours to set or to take away. Ours keeps its place, so that a
+/// Secret that is as it shall be compares equal.
+fn owner_references(job: &Job, secret: &SecretMeta) -> Vec<OwnerReference> {
+    let wanted = (job.destination.deletion_policy == DeletionPolicy::Delete).then(|| owner(job));
+    let mut references = Vec::with_capacity(secret.owner_references.len() + 1);
+    let mut placed = false;
+    for reference in &secret.owner_references {
+        if !is_vault_secret(reference) {
+            references.push(reference.clone());
+        } else if let (Some(wanted), false) = (&wanted, placed) {
+            references.push(wanted.clone());
+            placed = true;
+        }
+    }
+    if !placed {
+        references.extend(wanted);
+    }
+    references
+}
+
+fn owner(job: &Job) -> OwnerReference {
+    OwnerReference {
+        api_version: VaultSecret::api_version(&()).into_owned(),
+        kind: VaultSecret::kind(&()).into_owned(),
+        name: job.key.name.clone(),
+        uid: job.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
+
+/// The keys that the API server insists on for some types, said in our words before it says so in its own.
+fn check_type(secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
+    let lacks = |key: &str| !data.contains_key(key);
+    let missing = match secret_type {
+        SecretType::Opaque => None,
+        SecretType::Tls => {
+            (lacks("tls.crt") || lacks("tls.key")).then_some("the keys tls.crt and tls.key")
+        }
+        SecretType::DockerConfigJson => {
+            lacks(".dockerconfigjson").then_some("the key .dockerconfigjson")
+        }
+        SecretType::BasicAuth => {
+            (lacks("username") && lacks("password")).then_some("the key username or password")
+        }
+        SecretType::SshAuth => lacks("ssh-privatekey").then_some("the key ssh-privatekey"),
+    };
+    missing.map_or(Ok(()), |missing| {
+        Err(refusals::missing_keys(secret_type, missing))
+    })
+}
+
+/// Version of a source as status tells it.
+pub fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
+    match record {
+        SourceRecord::Static {
+            version,
+            fingerprint: _,
+            missing,
+        } => (*version, *missing),
+    }
+}

@@ -1,0 +1,114 @@
+//! Step 3: may we write this Secret? Decided before Vault is asked for anything.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::failure::Failure;
+use super::observe::Observed;
+use super::resolve::Job;
+use crate::api::Reason;
+use crate::cluster::SecretMeta;
+use crate::cluster::secret_meta::is_vault_secret;
+use crate::objects::Rival;
+
+/// What we may do with the name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// Nothing is there: create it.
+    Create,
+    /// It is ours: change it, if it is still as we know it.
+    Update(Arc<SecretMeta>),
+    /// Keep off.
+    Refused(Failure),
+}
+
+/// Decides who may write. Of several objects that name the same Secret, the one that it belongs to keeps it; if it
+/// belongs to none of them, the oldest gets it.
+pub fn claim(job: &Job, observed: &Observed) -> Claim {
+    let name = &job.destination.key.name;
+    if observed
+        .namespace
+        .as_ref()
+        .is_some_and(|namespace| namespace.terminating)
+    {
+        let message = format!(
+            "namespace {} is being deleted; nothing is written into it any more",
+            job.key.namespace
+        );
+        return Claim::Refused(Failure::new(Reason::NamespaceTerminating, message));
+    }
+    let holder = holder(observed);
+    if let Some(rival) = winner(observed, holder, &job.uid) {
+        let message = format!(
+            "Secret {name} is already written by VaultSecret {}; choose another spec.destination.name, or delete that object",
+            rival.name
+        );
+        return Claim::Refused(Failure::new(Reason::SecretConflict, message));
+    }
+    match &observed.target {
+        None => Claim::Create,
+        Some(secret) if secret.deleting => Claim::Refused(Failure::new(
+            Reason::SecretConflict,
+            format!("Secret {name} is being deleted; it is created anew once it is gone"),
+        )),
+        Some(secret) if is_ours(job, observed, holder) => Claim::Update(secret.clone()),
+        Some(_) => {
+            let message = format!(
+                "Secret {name} exists and was not made by this object; delete it, or choose another spec.destination.name"
+            );
+            Claim::Refused(Failure::new(Reason::SecretConflict, message))
+        }
+    }
+}
+
+/// UID of the object that the Secret belongs to: by its record, or by its owner reference if the record was spoilt.
+fn holder(observed: &Observed) -> Option<&str> {
+    let by_record = observed
+        .record
+        .as_ref()
+        .map(|record| record.owner_uid.as_str());
+    let owners = observed
+        .target
+        .iter()
+        .flat_map(|secret| &secret.owner_references);
+    let by_reference = || {
+        let mut ours = owners.filter(|owner| is_vault_secret(owner));
+        ours.next().map(|owner| owner.uid.as_str())
+    };
+    by_record.or_else(by_reference)
+}
+
+/// The rival that has more right to the Secret than the object of that UID; `None` if nobody has.
+fn winner<'a>(observed: &'a Observed, holder: Option<&str>, uid: &str) -> Option<&'a Rival> {
+    if holder == Some(uid) {
+        return None;
+    }
+    if let Some(rival) = observed
+        .rivals
+        .iter()
+        .find(|rival| Some(rival.uid.as_str()) == holder)
+    {
+        return Some(rival);
+    }
+    let created = observed
+        .object
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(Timestamp::MAX, |time| time.0);
+    observed
+        .rivals
+        .iter()
+        .min()
+        .filter(|rival| (rival.created, rival.uid.as_str()) < (created, uid))
+}
+
+/// Ours by UID; or by name, where an object was deleted with `deletionPolicy: Retain` and created again.
+fn is_ours(job: &Job, observed: &Observed, holder: Option<&str>) -> bool {
+    let by_name = observed
+        .record
+        .as_ref()
+        .is_some_and(|record| record.owner_name == job.key.name);
+    holder == Some(job.uid.as_str()) || by_name
+}

@@ -1,0 +1,353 @@
+//! One pass over a VaultConnection: resolve what it refers to, ask the server for its health, and report.
+//!
+//! This is the only place that finds out whether a server answers. Everybody else who meets an outage asks for a
+//! pass here, and is woken from here when it is over.
+
+use std::convert::Infallible;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Resource;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use tracing::{info, warn};
+
+use super::Context;
+use crate::api::Reason;
+use crate::api::condition::{READY, Verdict, find};
+use crate::api::vault_connection::{
+    CaBundleKind, CaBundleRef, ClientCertificateRef, VaultConnection, VaultConnectionStatus,
+};
+use crate::cluster::events::Notice;
+use crate::cluster::{Key, WriteError, references, status};
+use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
+use crate::connections::{Connection, Entry, Outage, Reachability, probe};
+use crate::schedule;
+use crate::vault::{Client, Health};
+
+/// How often a server that answers is asked for its health.
+const HEALTHY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The longest pause between two probes of a server that does not answer: recovery is a matter of seconds.
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(3);
+
+/// How long old tokens of changed settings may take to be revoked.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What became of the spec.
+enum Resolved {
+    Usable(Arc<Connection>),
+    Unusable(String),
+    /// The API server did not tell what the spec refers to.
+    Unknown(WriteError),
+}
+
+/// One pass over one VaultConnection.
+pub async fn reconcile(
+    object: Arc<DeserializeGuard<VaultConnection>>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
+    let object = match &object.0 {
+        Ok(object) => object,
+        Err(invalid) => {
+            let name = object.meta().name.clone().unwrap_or_default();
+            let message = format!(
+                "it cannot be read: {}; compare the installed CRDs with the operator's version",
+                invalid.error
+            );
+            warn!(connection = name, message, "VaultConnection not usable");
+            replace(&name, Entry::Unusable { message }, &context).await;
+            return Ok(Action::await_change());
+        }
+    };
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let (connection, answer) = match resolve(object, &context).await {
+        Resolved::Unknown(error) => {
+            warn!(connection = name, %error, "references of the VaultConnection not read");
+            return Ok(Action::requeue(LONGEST_PROBE_PAUSE));
+        }
+        Resolved::Unusable(message) => {
+            replace(
+                &name,
+                Entry::Unusable {
+                    message: message.clone(),
+                },
+                &context,
+            )
+            .await;
+            context.metrics.connection(&name, false);
+            let verdict = Verdict {
+                status: Some(false),
+                reason: Reason::InvalidSpec,
+                message,
+            };
+            return Ok(publish(object, &verdict, None, Action::await_change(), &context).await);
+        }
+        Resolved::Usable(connection) => {
+            let answer = connection.client.health().await;
+            (connection, answer)
+        }
+    };
+    let outage = probe::outage(&object.spec.address, &answer);
+    let (verdict, action) = note(&name, &connection, outage, &context);
+    replace(&name, Entry::Usable(connection), &context).await;
+    Ok(publish(object, &verdict, answer.ok().as_ref(), action, &context).await)
+}
+
+/// Forgets a VaultConnection that was deleted, and ends its sessions.
+pub async fn forget(name: &str, context: &Context) {
+    context.metrics.forget_connection(name);
+    if let Some(Entry::Usable(old)) = context.connections.remove(name) {
+        end(&old, context).await;
+    }
+    wake_dependents(name, context);
+}
+
+async fn resolve(object: &VaultConnection, context: &Context) -> Resolved {
+    let references = match look_up(object, context).await {
+        Ok(references) => references,
+        Err(error) => return Resolved::Unknown(error),
+    };
+    match usable(object, &references, context) {
+        Ok(connection) => Resolved::Usable(connection),
+        Err(problem) => Resolved::Unusable(problem.to_string()),
+    }
+}
+
+async fn look_up(object: &VaultConnection, context: &Context) -> Result<References, WriteError> {
+    let tls = &object.spec.tls;
+    let namespace = &context.settings.namespace;
+    let mut references = References::default();
+    if let Some(CaBundleRef { kind, name, key }) = &tls.ca_bundle_ref {
+        let at = Key::new(namespace, name);
+        let (word, found) = match kind {
+            CaBundleKind::ConfigMap => (
+                "ConfigMap",
+                references::config_map_key(&context.client, &at, key).await?,
+            ),
+            CaBundleKind::Secret => {
+                let secret = references::secret_data(&context.client, &at).await?;
+                let bytes = secret.and_then(|mut data| data.remove(key));
+                (
+                    "Secret",
+                    bytes.and_then(|bytes| String::from_utf8(bytes.expose().to_vec()).ok()),
+                )
+            }
+        };
+        references.ca_bundle = Some(Found {
+            what: format!("{word} {name}, key {key}"),
+            content: found,
+        });
+    }
+    if let Some(ClientCertificateRef { name }) = &tls.client_certificate_ref {
+        let data = references::secret_data(&context.client, &Key::new(namespace, name)).await?;
+        references.client_certificate = Some(Found {
+            what: format!("Secret {name}"),
+            content: data,
+        });
+    }
+    Ok(references)
+}
+
+/// The connection as the spec wants it; with the client that there is, if the settings are what they were.
+fn usable(
+    object: &VaultConnection,
+    references: &References,
+    context: &Context,
+) -> Result<Arc<Connection>, ConnectionProblem> {
+    let (name, spec) = (
+        object.metadata.name.clone().unwrap_or_default(),
+        &object.spec,
+    );
+    let settings = settings(
+        spec,
+        references,
+        context.settings.allow_plain_http,
+        &context.settings.namespace,
+    )?;
+    let settings_hash = settings_hash(&settings);
+    let known = match context.connections.get(&name) {
+        Some(Entry::Usable(known)) if known.settings_hash == settings_hash => Some(known),
+        Some(Entry::Usable(_) | Entry::Unusable { .. }) | None => None,
+    };
+    if let Some(known) = &known
+        && known.auth == spec.auth
+        && known.allowed == spec.allowed_namespaces
+    {
+        return Ok(known.clone());
+    }
+    let client = if let Some(known) = &known {
+        known.client.clone()
+    } else {
+        let observer = Arc::new(context.metrics.observer(&name));
+        Client::new(&settings, Some(observer))
+            .map_err(|error| ConnectionProblem::Settings(error.to_string()))?
+    };
+    Ok(Arc::new(Connection {
+        identity: format!("{name}#{settings_hash}"),
+        client,
+        settings_hash,
+        vault_namespace: spec.vault_namespace.clone(),
+        auth: spec.auth.clone(),
+        allowed: spec.allowed_namespaces.clone(),
+        reachability: RwLock::new(known.map(|known| known.reachability()).unwrap_or_default()),
+        name,
+    }))
+}
+
+/// Takes down what the probe found, wakes those who waited for a recovery, and says when to probe again.
+fn note(
+    name: &str,
+    connection: &Connection,
+    outage: Option<Outage>,
+    context: &Context,
+) -> (Verdict, Action) {
+    let up = outage.is_none();
+    let verdict = match &outage {
+        None => Verdict {
+            status: Some(true),
+            reason: Reason::Connected,
+            message: "the server answers and is unsealed".into(),
+        },
+        Some(Outage { reason, message }) => Verdict {
+            status: Some(false),
+            reason: *reason,
+            message: message.clone(),
+        },
+    };
+    context.metrics.connection(name, up);
+    if connection.note(outage) {
+        info!(connection = name, "the server answers again");
+        wake_dependents(name, context);
+    }
+    let Reachability { failed_probes, .. } = connection.reachability();
+    let pause = if up {
+        HEALTHY_INTERVAL
+    } else {
+        schedule::backoff(failed_probes.saturating_sub(1), name).min(LONGEST_PROBE_PAUSE)
+    };
+    (verdict, Action::requeue(pause))
+}
+
+/// Makes the entry known, and wakes those who depend on it if it differs from what was known.
+async fn replace(name: &str, entry: Entry, context: &Context) {
+    let before = context.connections.get(name);
+    let changed = match (&before, &entry) {
+        (Some(Entry::Usable(old)), Entry::Usable(new)) => !Arc::ptr_eq(old, new),
+        (Some(Entry::Unusable { message: old }), Entry::Unusable { message: new }) => old != new,
+        (Some(Entry::Usable(_)), Entry::Unusable { .. })
+        | (Some(Entry::Unusable { .. }), Entry::Usable(_))
+        | (None, _) => true,
+    };
+    if !changed {
+        return;
+    }
+    let same_server = match (&before, &entry) {
+        (Some(Entry::Usable(old)), Entry::Usable(new)) => old.identity == new.identity,
+        _ => false,
+    };
+    context.connections.set(name, entry);
+    wake_dependents(name, context);
+    if let (Some(Entry::Usable(old)), false) = (before, same_server) {
+        end(&old, context).await;
+    }
+}
+
+/// Ends the sessions of a server that is not used any more and forgets what was read from it.
+async fn end(old: &Connection, context: &Context) {
+    context.reads.forget(&old.identity);
+    context.mounts.forget(&old.identity);
+    let ended = context
+        .sessions
+        .forget(&old.identity, context.clock.deadline(FAREWELL))
+        .await;
+    info!(
+        connection = old.name,
+        revoked = ended.revoked,
+        failed = ended.failed,
+        "sessions of earlier settings ended"
+    );
+}
+
+fn wake_dependents(name: &str, context: &Context) {
+    for key in context.objects.with_connection(name) {
+        let _ = context.wake.send(key);
+    }
+}
+
+async fn publish(
+    object: &VaultConnection,
+    verdict: &Verdict,
+    health: Option<&Health>,
+    action: Action,
+    context: &Context,
+) -> Action {
+    let before = object.status.clone().unwrap_or_default();
+    let status = next_status(object, &before, verdict, health, context.clock.now());
+    let (last, now) = (
+        find(&before.conditions, READY),
+        find(&status.conditions, READY),
+    );
+    let turned =
+        last.map(|last| (&last.status, &last.reason)) != now.map(|now| (&now.status, &now.reason));
+    // One write per outage: while it lasts, another cause of it alone is no news.
+    let news = turned
+        || verdict.status == Some(true)
+        || before.observed_generation != status.observed_generation;
+    if status == before || !news {
+        return action;
+    }
+    let wanted = VaultConnection {
+        status: Some(status),
+        ..object.clone()
+    };
+    let written = status::replace_vault_connection(&context.client, &wanted).await;
+    if turned && (last.is_some() || verdict.status == Some(false)) {
+        let warning = verdict.status != Some(true);
+        let notice = Notice {
+            warning,
+            reason: verdict.reason,
+            action: "Probe",
+            note: verdict.message.clone(),
+        };
+        context
+            .events
+            .publish(&notice, &object.object_ref(&()))
+            .await;
+    }
+    match written {
+        Ok(_) | Err(WriteError::NotFound | WriteError::Conflict) => action,
+        Err(error) => {
+            warn!(connection = object.metadata.name, %error, "status not written");
+            Action::requeue(LONGEST_PROBE_PAUSE)
+        }
+    }
+}
+
+/// What a server told once stays told while it does not answer.
+fn next_status(
+    object: &VaultConnection,
+    before: &VaultConnectionStatus,
+    verdict: &Verdict,
+    health: Option<&Health>,
+    now: Timestamp,
+) -> VaultConnectionStatus {
+    let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    VaultConnectionStatus {
+        observed_generation: object.metadata.generation,
+        version: health
+            .and_then(|health| told(&health.version))
+            .or_else(|| before.version.clone()),
+        cluster_name: health
+            .and_then(|health| told(&health.cluster_name))
+            .or_else(|| before.cluster_name.clone()),
+        sealed: health.map(|health| health.sealed).or(before.sealed),
+        conditions: vec![verdict.condition(
+            READY,
+            &before.conditions,
+            object.metadata.generation,
+            now,
+        )],
+    }
+}

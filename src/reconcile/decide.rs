@@ -1,0 +1,147 @@
+//! Step 4: what to do, and why. Most passes end here, with nothing to do.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::build::is_intact;
+use super::claim::Claim;
+use super::memory::Failed;
+use super::observe::Observed;
+use super::resolve::Job;
+use crate::api::condition::{SYNCED, find};
+use crate::record::Record;
+use crate::schedule;
+
+/// What a pass does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: everything is as this record says, and as asked.
+    Rest(Record),
+    /// Nothing until then: an earlier failure is being waited out.
+    Wait(Timestamp),
+    /// Somebody touched the Secret without leaving a trace on its data: read it and compare it with this record.
+    Verify(Record),
+    /// Ask Vault.
+    Fetch(Trigger),
+}
+
+/// Why Vault is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// There is no Secret yet.
+    FirstSync,
+    /// The object asks for something else than the Secret was made of.
+    SpecChanged,
+    /// The Secret was deleted.
+    TargetMissing,
+    /// Somebody else changed the Secret.
+    TargetChanged,
+    /// The last attempt failed.
+    Retry,
+    /// It is time to look, or somebody found out that there is something new.
+    RefreshDue,
+}
+
+/// Decides. `claim` is never a refusal here.
+pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
+    if let Some(until) = observed
+        .memory
+        .failed
+        .as_ref()
+        .and_then(|failed| wait(failed, observed))
+    {
+        return Decision::Wait(until);
+    }
+    let (Some(record), Claim::Update(secret)) = (&observed.record, claim) else {
+        return Decision::Fetch(without_record(observed));
+    };
+    if record.request != job.request || record.owner_uid != job.uid {
+        return Decision::Fetch(Trigger::SpecChanged);
+    }
+    if !is_intact(job, secret, record) {
+        return Decision::Fetch(Trigger::TargetChanged);
+    }
+    if observed.memory.failed.is_some() {
+        return Decision::Fetch(Trigger::Retry);
+    }
+    if observed
+        .memory
+        .known_good
+        .as_ref()
+        .is_some_and(|known| *known != secret.resource_version)
+    {
+        return Decision::Verify(record.clone());
+    }
+    let due = next_poll(job, observed.memory.polled, observed);
+    let failed_before_start = observed.memory.polled.is_none() && was_failing(observed);
+    if observed.memory.nudged || failed_before_start || due.is_some_and(|due| due <= observed.now) {
+        return Decision::Fetch(Trigger::RefreshDue);
+    }
+    Decision::Rest(record.clone())
+}
+
+/// When Vault is asked next about an object that is in sync and was last asked at `polled`; `None`: not by time.
+pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> Option<Timestamp> {
+    let interval = job.interval?;
+    match polled {
+        // A clock that was set back must not silence the polls.
+        Some(polled) if polled > observed.now => Some(observed.now),
+        Some(polled) => schedule::next_poll(&job.uid, polled, interval, job.jitter_percent),
+        None => observed
+            .started
+            .checked_add(schedule::spread(&job.uid, interval))
+            .ok(),
+    }
+}
+
+/// When a failed attempt is retried, given how many there were; `None`: when something changes.
+pub fn retry_time(
+    retry: super::failure::Retry,
+    attempts: u32,
+    job: Option<&Job>,
+    observed: &Observed,
+) -> Option<Timestamp> {
+    use super::failure::Retry;
+    let backoff = schedule::backoff(attempts, observed.uid());
+    let pause = match retry {
+        Retry::OnChange => return None,
+        Retry::Backoff => backoff,
+        Retry::Interval => job.and_then(|job| job.interval).unwrap_or(backoff),
+        Retry::After(pause) => pause.max(Duration::from_secs(1)),
+    };
+    observed.now.checked_add(pause).ok()
+}
+
+/// `Some`: the failure is not retried before that time, because nothing that it depended on has changed. A failure
+/// that waits for no time was found by an earlier step, which has just let this pass through.
+fn wait(failed: &Failed, observed: &Observed) -> Option<Timestamp> {
+    let clock_set_back = failed.at > observed.now;
+    if failed.world != observed.world() || observed.memory.nudged || clock_set_back {
+        return None;
+    }
+    failed.retry_at.filter(|at| *at > observed.now)
+}
+
+fn without_record(observed: &Observed) -> Trigger {
+    let wrote_before = observed
+        .object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.revision.is_some());
+    match (&observed.target, wrote_before) {
+        (None, true) => Trigger::TargetMissing,
+        (None, false) => Trigger::FirstSync,
+        (Some(_), _) => Trigger::TargetChanged,
+    }
+}
+
+fn was_failing(observed: &Observed) -> bool {
+    let conditions = observed
+        .object
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
+    find(conditions, SYNCED).is_some_and(|condition| condition.status != "True")
+}

@@ -1,0 +1,122 @@
+//! Why a pass did not reach its end: one reason, one sentence for a person, and when another attempt makes sense.
+
+use std::time::Duration;
+
+use crate::api::Reason;
+
+/// A pass that ended early.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// What is wrong and what mends it; the same words at every attempt, so that repeats write nothing.
+    pub message: String,
+    /// When to try again.
+    pub retry: Retry,
+}
+
+/// When another attempt makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// When something that the pass looked at changes; time alone mends nothing.
+    OnChange,
+    /// After a pause that grows from a second to five minutes.
+    Backoff,
+    /// At the next regular poll: Vault holds something that does not fit, and a change of it is found by polling.
+    Interval,
+    /// After this long, because the server said so.
+    After(Duration),
+}
+
+impl Failure {
+    /// A failure that is retried as its reason suggests.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry: usual_retry(reason),
+        }
+    }
+
+    /// The same failure, retried otherwise.
+    pub fn retried(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// Whether the server, and not this object, is the trouble: the Secret is then as good as it was.
+    pub fn is_outage(&self) -> bool {
+        is_outage(self.reason)
+    }
+
+    /// What the failure tells about the login: accepted, refused, or nothing.
+    pub fn authenticated(&self) -> Option<bool> {
+        match self.reason {
+            Reason::LoginFailed | Reason::ServiceAccountNotFound | Reason::TokenRequestDenied => {
+                Some(false)
+            }
+            Reason::PermissionDenied
+            | Reason::PathNotFound
+            | Reason::SourceDeleted
+            | Reason::FieldNotFound
+            | Reason::KeyConflict
+            | Reason::InvalidKeyName
+            | Reason::SecretTooLarge
+            | Reason::QuotaExceeded
+            | Reason::AdmissionDenied => Some(true),
+            Reason::Synced
+            | Reason::LoggedIn
+            | Reason::Connected
+            | Reason::InvalidSpec
+            | Reason::ConnectionNotFound
+            | Reason::ConnectionNotAllowed
+            | Reason::VaultUnavailable
+            | Reason::VaultSealed
+            | Reason::RateLimited
+            | Reason::SecretConflict
+            | Reason::NamespaceTerminating
+            | Reason::KubernetesUnavailable
+            | Reason::InternalError => None,
+        }
+    }
+}
+
+/// Whether that reason means an outage of a server rather than trouble with the object.
+pub fn is_outage(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::VaultUnavailable
+            | Reason::VaultSealed
+            | Reason::RateLimited
+            | Reason::KubernetesUnavailable
+    )
+}
+
+fn usual_retry(reason: Reason) -> Retry {
+    match reason {
+        Reason::InvalidSpec
+        | Reason::ConnectionNotFound
+        | Reason::ConnectionNotAllowed
+        | Reason::ServiceAccountNotFound
+        | Reason::SecretConflict
+        | Reason::NamespaceTerminating => Retry::OnChange,
+        Reason::FieldNotFound
+        | Reason::KeyConflict
+        | Reason::InvalidKeyName
+        | Reason::SecretTooLarge => Retry::Interval,
+        Reason::TokenRequestDenied
+        | Reason::LoginFailed
+        | Reason::PermissionDenied
+        | Reason::PathNotFound
+        | Reason::SourceDeleted
+        | Reason::VaultUnavailable
+        | Reason::VaultSealed
+        | Reason::RateLimited
+        | Reason::QuotaExceeded
+        | Reason::AdmissionDenied
+        | Reason::KubernetesUnavailable
+        | Reason::InternalError
+        | Reason::Synced
+        | Reason::LoggedIn
+        | Reason::Connected => Retry::Backoff,
+    }
+}

@@ -1,0 +1,208 @@
+//! Step 5: ask Vault, as the object's own service account, for what may be read again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use super::Context;
+use super::decide::Trigger;
+use super::failure::Failure;
+use super::refusals::{self, Refusal};
+use super::resolve::{Job, SourceJob};
+use super::settle::full_path;
+use crate::api::Reason;
+use crate::cluster::tokens;
+use crate::connections::Reachability;
+use crate::vault::{
+    self, KvOutcome, KvReply, KvSecret, Mount, MountError, ReadKey, Token, Verdict, Want,
+};
+
+/// How old a reading may be that a new or repaired Secret is made of: a hundred objects that start together share it.
+const SHARED_FOR: Duration = Duration::from_secs(30);
+
+/// How old it may be where a person is waiting: somebody edited the object, or mends what failed.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// What is wanted of a reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Whether it is what it was.
+    Fingerprints,
+    /// The values.
+    Values,
+}
+
+/// Reads every source, side by side. Tells the connection of an outage, and others of news.
+pub async fn fetch(
+    job: &Job,
+    trigger: Trigger,
+    need: Need,
+    context: &Context,
+) -> Result<Vec<KvOutcome>, Failure> {
+    let Reachability { outage, .. } = job.connection.reachability();
+    if let Some(outage) = outage {
+        return Err(refusals::outage(job, outage.reason));
+    }
+    let readings = job
+        .sources
+        .iter()
+        .map(|source| read(job, source, max_age(job, trigger), need, context));
+    let result = try_join_all(readings).await;
+    if let Err(failure) = &result
+        && matches!(
+            failure.reason,
+            Reason::VaultUnavailable | Reason::VaultSealed
+        )
+    {
+        context.suspect(&job.connection.name);
+    }
+    result
+}
+
+/// A poll may share a reading that is younger than the shortest pause between two polls; then one read per interval
+/// serves everybody, and nobody skips a turn because of its own last reading.
+fn max_age(job: &Job, trigger: Trigger) -> Duration {
+    let interval = job.interval.unwrap_or(SHARED_FOR);
+    match trigger {
+        Trigger::RefreshDue => interval
+            .mul_f64(1.0 - f64::from(job.jitter_percent) / 100.0)
+            .mul_f64(0.95),
+        Trigger::FirstSync | Trigger::TargetMissing | Trigger::TargetChanged => {
+            interval.min(SHARED_FOR)
+        }
+        Trigger::SpecChanged | Trigger::Retry => interval.min(FRESH_FOR),
+    }
+}
+
+async fn read(
+    job: &Job,
+    source: &SourceJob,
+    max_age: Duration,
+    need: Need,
+    context: &Context,
+) -> Result<KvOutcome, Failure> {
+    let key = ReadKey {
+        identity: job.login.identity.clone(),
+        namespace: job.vault_namespace.clone(),
+        mount: source.mount.clone(),
+        engine: source.engine,
+        path: source.path.clone(),
+        version: source.version,
+    };
+    let fingerprint = |secret: &KvSecret| context.keys.fingerprint(secret.data.expose());
+    let want = Want {
+        max_age,
+        value: need == Need::Values,
+        fingerprint: &fingerprint,
+    };
+    let read = context
+        .reads
+        .read(&key, &want, Box::pin(ask(job, source, context)))
+        .await;
+    let (reading, news) = read.map_err(|refusal| refusal.failure(job, source))?;
+    if news {
+        context.nudge_others(&job.key);
+    }
+    Ok(reading.outcome)
+}
+
+/// One read, with one new login if the token turns out to be dead.
+async fn ask(job: &Job, source: &SourceJob, context: &Context) -> Result<KvReply, Refusal> {
+    let token = log_in(job, context).await?;
+    match ask_with(&token, job, source, context).await {
+        Err(refusal) if refusal.is_forbidden() => {
+            match context
+                .sessions
+                .refused(&job.login.identity, &token)
+                .await
+                .map_err(Refusal::Read)?
+            {
+                Verdict::LogInAgain => {
+                    ask_with(&*log_in(job, context).await?, job, source, context).await
+                }
+                Verdict::Denied => Err(refusal),
+            }
+        }
+        answered => answered,
+    }
+}
+
+async fn log_in(job: &Job, context: &Context) -> Result<Arc<Token>, Refusal> {
+    let login = &job.login;
+    let jwt = tokens::request(
+        &context.client,
+        &login.service_account,
+        &login.identity.audiences,
+    );
+    context
+        .sessions
+        .token(&login.identity, &job.connection.client, jwt)
+        .await
+        .map_err(Refusal::Login)
+}
+
+async fn ask_with(
+    token: &Token,
+    job: &Job,
+    source: &SourceJob,
+    context: &Context,
+) -> Result<KvReply, Refusal> {
+    let (mount, path) = locate(token, job, source, context)
+        .await
+        .map_err(Refusal::Mount)?;
+    let reply = vault::read_kv(
+        &job.connection.client,
+        &job.vault_namespace,
+        &token.value,
+        &mount,
+        &path,
+        source.version,
+    )
+    .await;
+    if matches!(reply, Err(vault::Error::NotFound { .. })) {
+        // The place itself is missing: the mount may have been made anew as another kind since we asked.
+        context
+            .mounts
+            .doubt(&job.connection.identity, &job.vault_namespace, &mount);
+    }
+    reply.map_err(Refusal::Read)
+}
+
+/// The mount of the source and the path below it.
+async fn locate(
+    token: &Token,
+    job: &Job,
+    source: &SourceJob,
+    context: &Context,
+) -> Result<(Mount, String), MountError> {
+    if let (false, Some(version)) = (source.mount.is_empty(), source.engine) {
+        return Ok((
+            Mount {
+                path: source.mount.clone(),
+                version,
+            },
+            source.path.clone(),
+        ));
+    }
+    let full = full_path(source);
+    let (connection, namespace) = (&job.connection, &job.vault_namespace);
+    let found = context
+        .mounts
+        .find(
+            &connection.identity,
+            &connection.client,
+            namespace,
+            &token.value,
+            &full,
+        )
+        .await?;
+    let below = found.below(&full).unwrap_or_default().to_owned();
+    Ok((
+        Mount {
+            version: source.engine.unwrap_or(found.version),
+            ..found
+        },
+        below,
+    ))
+}

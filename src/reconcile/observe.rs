@@ -1,0 +1,161 @@
+//! Step 1: everything a pass may decide on, read once from the caches and the clock.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Context;
+use super::memory::Memory;
+use crate::api::VaultSecret;
+use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
+use crate::cluster::{Key, SecretMeta};
+use crate::connections::{Entry, Reachability};
+use crate::objects::Rival;
+use crate::record::{ANNOTATION, Record};
+
+/// What one pass knows of the world.
+pub struct Observed {
+    /// The object, with the status that we wrote last.
+    pub object: Arc<VaultSecret>,
+    /// Its namespace; `None` if the cache does not know it yet.
+    pub namespace: Option<Arc<NamespaceMeta>>,
+    /// The connection that it names.
+    pub connection: ConnectionView,
+    /// The service account that it names, if that exists.
+    pub service_account: Option<Arc<ServiceAccountMeta>>,
+    /// The Secret that it wants to write, if that exists.
+    pub target: Option<Arc<SecretMeta>>,
+    /// The record on that Secret, if it can be read.
+    pub record: Option<Record>,
+    /// Other objects that want to write the same Secret.
+    pub rivals: Vec<Rival>,
+    /// A Secret that it wrote under a name that it does not ask for any more.
+    pub leftover: Option<(Key, Arc<SecretMeta>)>,
+    /// What earlier passes noted.
+    pub memory: Memory,
+    /// When the operator started.
+    pub started: Timestamp,
+    /// The one clock reading of this pass.
+    pub now: Timestamp,
+}
+
+/// What is known of the connection that an object names.
+#[derive(Clone)]
+pub enum ConnectionView {
+    /// There is no such VaultConnection.
+    Missing,
+    /// It was not looked at yet; its first pass will wake us.
+    Pending,
+    /// It was looked at.
+    Known(Entry, Reachability),
+}
+
+/// What a failed attempt depended on: while all of this is as it was, only time can help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    generation: Option<i64>,
+    connection: Option<String>,
+    recoveries: u64,
+    service_account: Option<String>,
+    target: Option<(String, String)>,
+}
+
+/// Reads the caches and the clock.
+#[expect(
+    clippy::unused_async,
+    reason = "an async step touches the world, and the caches and the clock are the world"
+)]
+pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
+    let key = Key::of(&object.metadata);
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let object = context.overlay.latest(&uid, object);
+    let (caches, spec) = (&context.caches, &object.spec);
+    let target_key = Key::new(&key.namespace, object.target_name());
+    let target = caches.secrets.get(&target_key);
+    Observed {
+        namespace: caches.namespaces.get(&Key::new("", &key.namespace)),
+        connection: connection(&spec.connection_ref.name, context),
+        service_account: caches
+            .service_accounts
+            .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
+        record: target.as_deref().and_then(record_of),
+        rivals: context.objects.rivals(&target_key, &uid),
+        leftover: leftover(&object, &target_key, context),
+        memory: context.memories.get(&uid),
+        started: context.started,
+        now: context.clock.now(),
+        object,
+        target,
+    }
+}
+
+/// The record on a Secret, if there is one that can be read.
+pub fn record_of(secret: &SecretMeta) -> Option<Record> {
+    secret
+        .annotations
+        .get(ANNOTATION)
+        .and_then(|text| Record::parse(text).ok())
+}
+
+fn connection(name: &str, context: &Context) -> ConnectionView {
+    match context.connections.get(name) {
+        Some(Entry::Usable(connection)) => {
+            let reachability = connection.reachability();
+            ConnectionView::Known(Entry::Usable(connection), reachability)
+        }
+        Some(entry @ Entry::Unusable { .. }) => {
+            ConnectionView::Known(entry, Reachability::default())
+        }
+        None if context.connection_exists(name) => ConnectionView::Pending,
+        None => ConnectionView::Missing,
+    }
+}
+
+/// The Secret under the last reported name, if that is another one now and still ours.
+fn leftover(
+    object: &VaultSecret,
+    target: &Key,
+    context: &Context,
+) -> Option<(Key, Arc<SecretMeta>)> {
+    let last = object.status.as_ref()?.secret_name.as_deref()?;
+    let key = Key::new(&target.namespace, last);
+    let secret = context
+        .caches
+        .secrets
+        .get(&key)
+        .filter(|_| key != *target)?;
+    let owner = record_of(&secret)?.owner_uid;
+    (Some(owner) == object.metadata.uid && !secret.deleting).then_some((key, secret))
+}
+
+impl Observed {
+    /// UID of the object.
+    pub fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// What an attempt depends on.
+    pub fn world(&self) -> World {
+        let (connection, recoveries) = match &self.connection {
+            ConnectionView::Missing => (Some("missing".to_owned()), 0),
+            ConnectionView::Pending => (None, 0),
+            ConnectionView::Known(Entry::Unusable { message }, _) => (Some(message.clone()), 0),
+            ConnectionView::Known(Entry::Usable(connection), reachability) => {
+                (Some(connection.identity.clone()), reachability.recoveries)
+            }
+        };
+        World {
+            generation: self.object.metadata.generation,
+            connection,
+            recoveries,
+            service_account: self
+                .service_account
+                .as_ref()
+                .map(|account| account.uid.clone()),
+            target: self
+                .target
+                .as_ref()
+                .map(|secret| (secret.uid.clone(), secret.resource_version.clone())),
+        }
+    }
+}

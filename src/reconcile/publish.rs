@@ -1,0 +1,121 @@
+//! Step 10: tell the world what a pass came to, as its [`Report`] says: metrics, log, status, event, next visit.
+
+use std::time::Duration;
+
+use kube::Resource;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use tracing::{info, warn};
+
+use super::Context;
+use super::observe::Observed;
+use super::report::Report;
+use crate::api::{Reason, VaultSecret, VaultSecretStatus};
+use crate::cluster::events::Notice;
+use crate::cluster::{Key, WriteError, status};
+
+/// How soon a pass looks again after somebody else was faster at writing the status.
+const AFTER_CONFLICT: Duration = Duration::from_secs(1);
+
+/// How soon it looks again after the API server did not write the status.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// Tells the world what the pass came to.
+pub async fn publish(observed: &Observed, report: Report, context: &Context) -> Action {
+    let Report {
+        status,
+        notice,
+        outcome,
+        reason,
+        ready,
+        next,
+        memory,
+    } = report;
+    let (uid, key) = (observed.uid(), Key::of(&observed.object.metadata));
+    context.memories.set(uid, memory, observed.memory.nudged);
+    context.metrics.pass(
+        &key,
+        outcome,
+        reason,
+        ready,
+        status.as_ref().or(observed.object.status.as_ref()),
+    );
+    match outcome {
+        "written" => info!(namespace = key.namespace, name = key.name, "Secret written"),
+        "failed" => warn!(namespace = key.namespace, name = key.name, %reason, "not synced"),
+        _ => {}
+    }
+    let pause = match status {
+        Some(status) => write_status(observed, status, context).await,
+        None => None,
+    };
+    if let Some(notice) = notice {
+        context
+            .events
+            .publish(&notice, &observed.object.object_ref(&()))
+            .await;
+    }
+    let next =
+        next.map(|time| Duration::try_from(time.duration_since(observed.now)).unwrap_or_default());
+    [next, pause]
+        .into_iter()
+        .flatten()
+        .min()
+        .map_or_else(Action::await_change, Action::requeue)
+}
+
+/// Writes the status; if that fails, says when to look again.
+async fn write_status(
+    observed: &Observed,
+    status: VaultSecretStatus,
+    context: &Context,
+) -> Option<Duration> {
+    let wanted = VaultSecret {
+        status: Some(status),
+        ..VaultSecret::clone(&observed.object)
+    };
+    match status::replace_vault_secret(&context.client, &wanted).await {
+        Ok(written) => {
+            context
+                .overlay
+                .wrote(observed.uid(), &observed.object, written);
+            None
+        }
+        // The object is gone, or newer than we knew: its own event brings us back, and if it was lost, the pause does.
+        Err(WriteError::NotFound | WriteError::Conflict) => Some(AFTER_CONFLICT),
+        Err(error) => {
+            let meta = &observed.object.metadata;
+            warn!(namespace = meta.namespace, name = meta.name, %error, "status not written");
+            Some(AFTER_TROUBLE)
+        }
+    }
+}
+
+/// An object that this program cannot read: told on the object itself, once, and passed over.
+pub async fn undecodable(
+    why: &str,
+    object: &DeserializeGuard<VaultSecret>,
+    context: &Context,
+) -> Action {
+    let key = Key::of(object.meta());
+    warn!(
+        namespace = key.namespace,
+        name = key.name,
+        error = why,
+        "the object cannot be read"
+    );
+    let note = format!(
+        "this object cannot be read by the operator, which passes over it: {why}; compare the installed CRDs with the operator's version"
+    );
+    let notice = Notice {
+        warning: true,
+        reason: Reason::InvalidSpec,
+        action: "Decode",
+        note,
+    };
+    context
+        .events
+        .publish(&notice, &object.object_ref(&()))
+        .await;
+    Action::await_change()
+}

@@ -1,0 +1,270 @@
+//! What Vault and the API server said no to, in words that a person can act on.
+
+use std::fmt::Write as _;
+
+use super::failure::{Failure, Retry};
+use super::resolve::{Job, SourceJob};
+use super::settle::full_path;
+use crate::api::Reason;
+use crate::api::destination::SecretType;
+use crate::cluster::WriteError;
+use crate::cluster::tokens::TokenError;
+use crate::render::MappingError;
+use crate::vault::{self, LoginProblem, Method, MountError, SessionError};
+
+/// Why a source was not read. Objects that wait for the same read share it, so it names none of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// There is no Vault token.
+    Login(SessionError<TokenError>),
+    /// The mount was not found.
+    Mount(MountError),
+    /// The read itself.
+    Read(vault::Error),
+}
+
+impl Refusal {
+    /// Whether Vault refused the token, so that another login might help.
+    pub fn is_forbidden(&self) -> bool {
+        match self {
+            Self::Login(_) | Self::Mount(MountError::NotKv { .. }) => false,
+            Self::Mount(MountError::Vault(error)) | Self::Read(error) => {
+                matches!(error, vault::Error::Forbidden { .. })
+            }
+        }
+    }
+
+    /// What it means for that object and source.
+    pub fn failure(&self, job: &Job, source: &SourceJob) -> Failure {
+        match self {
+            Self::Login(error) => login(job, error),
+            Self::Mount(error) => mount(job, source, error),
+            Self::Read(error) => read(job, source, error),
+        }
+    }
+}
+
+/// Vault did not let us in, or there was no token to show.
+fn login(job: &Job, error: &SessionError<TokenError>) -> Failure {
+    match error {
+        SessionError::Jwt(error) => token(error),
+        SessionError::Login(error) => match LoginProblem::of(error) {
+            Some(problem) => Failure::new(Reason::LoginFailed, login_message(job, error, problem)),
+            None => vault_trouble(job, error, Reason::LoginFailed, "log in"),
+        },
+    }
+}
+
+/// A read was refused or failed.
+fn read(job: &Job, source: &SourceJob, error: &vault::Error) -> Failure {
+    let path = full_path(source);
+    if let vault::Error::Forbidden { .. } = error {
+        return Failure::new(
+            Reason::PermissionDenied,
+            format!(
+                "source {}: role {} may not read {path}; its policy needs the capability \"read\" on {}",
+                source.name,
+                job.login.role,
+                policy_path(source)
+            ),
+        );
+    }
+    vault_trouble(
+        job,
+        error,
+        Reason::PathNotFound,
+        &format!("source {}: read {path}", source.name),
+    )
+}
+
+/// No KV engine was found for the path.
+fn mount(job: &Job, source: &SourceJob, error: &MountError) -> Failure {
+    let path = full_path(source);
+    match error {
+        MountError::Vault(vault::Error::Forbidden { .. }) => Failure::new(
+            Reason::PermissionDenied,
+            format!(
+                "source {}: role {} may read nothing below the mount of {path}, or nothing is mounted there; check the path, and give the policy of the role the capability \"read\" on it",
+                source.name, job.login.role
+            ),
+        ),
+        MountError::Vault(error) => vault_trouble(
+            job,
+            error,
+            Reason::PathNotFound,
+            &format!("source {}: look up the mount of {path}", source.name),
+        ),
+        MountError::NotKv { .. } => Failure::new(
+            Reason::InvalidSpec,
+            format!("spec.sources[{}].kv: {error}", source.name),
+        )
+        .retried(Retry::Backoff),
+    }
+}
+
+/// The values do not make a Secret.
+pub fn mapping(error: &MappingError) -> Failure {
+    let reason = match error {
+        MappingError::FieldMissing { .. } | MappingError::NotAnObject { .. } => {
+            Reason::FieldNotFound
+        }
+        MappingError::KeyConflict { .. } => Reason::KeyConflict,
+        MappingError::InvalidKeyName { .. } => Reason::InvalidKeyName,
+        MappingError::SecretTooLarge { .. } => Reason::SecretTooLarge,
+        MappingError::DuplicateEntry { .. } | MappingError::UnknownSource { .. } => {
+            Reason::InvalidSpec
+        }
+    };
+    Failure::new(reason, error.to_string())
+}
+
+/// Keys that a Secret of that type must have and that are not there.
+pub fn missing_keys(secret_type: SecretType, missing: &str) -> Failure {
+    let message = format!(
+        "a Secret of type {} needs {missing}; name it under spec.data, or choose another spec.destination.type",
+        secret_type.as_str()
+    );
+    Failure::new(Reason::FieldNotFound, message)
+}
+
+/// The API server did not write the Secret.
+pub fn write(name: &str, error: &WriteError) -> Failure {
+    match error {
+        WriteError::Quota(why) => Failure::new(
+            Reason::QuotaExceeded,
+            format!("the namespace's quota refuses Secret {name}: {why}"),
+        ),
+        WriteError::Terminating => Failure::new(
+            Reason::NamespaceTerminating,
+            "the namespace is being deleted; nothing is written into it any more",
+        ),
+        WriteError::Denied(why) | WriteError::Invalid(why) => Failure::new(
+            Reason::AdmissionDenied,
+            format!("the API server refuses Secret {name}: {why}"),
+        ),
+        WriteError::TooLarge(why) => Failure::new(
+            Reason::SecretTooLarge,
+            format!("the API server refuses Secret {name}: {why}"),
+        ),
+        // Somebody was faster. The watch brings what they did, and the next pass decides on that.
+        WriteError::AlreadyExists | WriteError::Conflict | WriteError::NotFound => Failure::new(
+            Reason::KubernetesUnavailable,
+            format!("write Secret {name}: {error}"),
+        ),
+        WriteError::Unavailable(why) => Failure::new(
+            Reason::KubernetesUnavailable,
+            format!("write Secret {name}: {why}"),
+        ),
+    }
+}
+
+/// The server is known not to answer.
+pub fn outage(job: &Job, reason: Reason) -> Failure {
+    let name = &job.connection.name;
+    let message = match reason {
+        Reason::VaultSealed => format!(
+            "the server of VaultConnection {name} is sealed; the Secret keeps its value, and syncing goes on by itself once it is unsealed"
+        ),
+        _ => format!(
+            "the server of VaultConnection {name} does not answer; the Secret keeps its value, and syncing goes on by itself once it does. See the VaultConnection for the cause"
+        ),
+    };
+    Failure::new(reason, message)
+}
+
+fn token(error: &TokenError) -> Failure {
+    match error {
+        TokenError::NotFound(name) => Failure::new(
+            Reason::ServiceAccountNotFound,
+            format!(
+                "service account {name} does not exist; create it, or correct spec.auth.serviceAccountName"
+            ),
+        ),
+        TokenError::Denied { .. } => Failure::new(Reason::TokenRequestDenied, error.to_string()),
+        TokenError::Unavailable(why) => Failure::new(
+            Reason::KubernetesUnavailable,
+            format!("request a token: {why}"),
+        ),
+    }
+}
+
+/// An error of Vault that is not about permission: an outage, a limit, or what `otherwise` says.
+fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str) -> Failure {
+    match error {
+        vault::Error::Sealed => outage(job, Reason::VaultSealed),
+        vault::Error::Unreachable { .. } | vault::Error::Unavailable { .. } => {
+            outage(job, Reason::VaultUnavailable)
+        }
+        vault::Error::RateLimited { retry_after } => {
+            let failure = Failure::new(
+                Reason::RateLimited,
+                "Vault asks to slow down (HTTP 429); the Secret keeps its value and syncing goes on by itself",
+            );
+            retry_after.map_or(failure.clone(), |pause| {
+                failure.retried(Retry::After(pause))
+            })
+        }
+        vault::Error::Failed { .. }
+        | vault::Error::Malformed { .. }
+        | vault::Error::TooLarge { .. }
+        | vault::Error::Redirected { .. } => {
+            Failure::new(Reason::VaultUnavailable, format!("{what}: {error}"))
+        }
+        vault::Error::Forbidden { .. } => {
+            Failure::new(Reason::PermissionDenied, format!("{what}: {error}"))
+        }
+        vault::Error::NotFound { .. }
+        | vault::Error::Rejected { .. }
+        | vault::Error::Unsendable { .. } => Failure::new(otherwise, format!("{what}: {error}")),
+    }
+}
+
+/// Vault's words first, then what usually mends it, as a command for whoever administers Vault.
+fn login_message(job: &Job, error: &vault::Error, problem: LoginProblem) -> String {
+    let identity = &job.login.identity;
+    let (role, mount, account) = (&job.login.role, &identity.mount, &job.login.service_account);
+    let role_path = format!("auth/{mount}/role/{role}");
+    let audiences = identity.audiences.join(",");
+    let set_audience = match job.login.method {
+        Method::Kubernetes => format!(
+            "vault write {role_path} audience={} (with the role's other settings)",
+            identity.audiences.first().map_or("vault", String::as_str)
+        ),
+        Method::Jwt => format!(
+            "vault write {role_path} bound_audiences={audiences} (with the role's other settings)"
+        ),
+    };
+    let mut message = format!(
+        "log in at auth/{mount} with role {role} as service account {}/{}: {error}",
+        account.namespace, account.name
+    );
+    let hint = match problem {
+        LoginProblem::UnknownRole => format!("the role does not exist there; create it (vault write {role_path} …), or correct spec.auth.role or spec.auth.mount"),
+        LoginProblem::Audience | LoginProblem::RoleWithoutAudience => format!("the token is made for audience {audiences}, and the role expects another; {set_audience}, or set spec.auth.audiences to what the role expects"),
+        LoginProblem::ServiceAccount => format!("the role does not admit this service account; add {} to its bound_service_account_names", account.name),
+        LoginProblem::Namespace => format!("the role does not admit this namespace; add {} to its bound_service_account_namespaces", account.namespace),
+        LoginProblem::Claims => "the role is bound to another subject or other claims; compare its bound_subject and bound_claims with this service account".into(),
+        LoginProblem::Expired => "the token has expired or is not yet valid in Vault's eyes; compare the clocks of Vault and of the API server".into(),
+        LoginProblem::Signature => format!("Vault does not accept the token's signature or issuer; compare auth/{mount}/config with this cluster's issuer and keys"),
+        LoginProblem::Unconfigured => format!("the auth method is not configured; write auth/{mount}/config"),
+        LoginProblem::VaultNamespace => "the Vault namespace does not exist; correct spec.auth.vaultNamespace or spec.vaultNamespace".into(),
+        LoginProblem::Unsaid => format!("Vault says no more than that; usual causes: no auth method is mounted at {mount}; the role has no audience while the token is made for {audiences} (then: {set_audience}); or Vault may not ask the API server (the reviewer's token in auth/{mount}/config)"),
+    };
+    let _ = write!(message, "; {hint}");
+    message
+}
+
+/// What to write into a policy for the source.
+fn policy_path(source: &SourceJob) -> String {
+    let path = full_path(source);
+    let (mount, rest) = if source.mount.is_empty() {
+        path.split_once('/').unwrap_or((&path, ""))
+    } else {
+        (source.mount.as_str(), source.path.as_str())
+    };
+    match source.engine {
+        Some(vault::KvVersion::V1) => format!("\"{mount}/{rest}\""),
+        Some(vault::KvVersion::V2) => format!("\"{mount}/data/{rest}\""),
+        None => format!("\"{mount}/data/{rest}\" (KV v2) or \"{mount}/{rest}\" (KV v1)"),
+    }
+}

@@ -1,0 +1,420 @@
+//! Step 2: from what a person wrote to a job that can be done. All validation is here; later steps do not check again.
+//!
+//! The API server has refused what CEL can see. What is checked here is what it cannot see (other objects), and, once
+//! more, everything that would be dangerous if a rule of the schema were missing: paths above all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::observe::{ConnectionView, Observed};
+use super::paths;
+use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
+use crate::api::source::{KvEngineVersion, KvSource, Source};
+use crate::api::vault_connection::AllowedNamespaces;
+use crate::api::vault_secret::{AuthMethod, ConflictPolicy, DataEntry};
+use crate::api::{DEFAULT_AUDIENCE, Reason, VaultSecret};
+use crate::cluster::Key;
+use crate::connections::{Connection, Entry};
+use crate::record::request_hash;
+use crate::render::{self, Content, Mapping};
+use crate::schedule::parse_duration;
+use crate::vault;
+
+/// A VaultSecret, checked: everything that the following steps need and nothing that can be wrong.
+pub struct Job {
+    /// Namespace and name of the object.
+    pub key: Key,
+    /// Its UID.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// The server to ask.
+    pub connection: Arc<Connection>,
+    /// As whom.
+    pub login: Login,
+    /// Vault namespace of the sources.
+    pub vault_namespace: String,
+    /// What to read, in the order of the spec.
+    pub sources: Vec<SourceJob>,
+    /// What to make of it.
+    pub mapping: Mapping,
+    /// Where to write it.
+    pub destination: DestinationJob,
+    /// How often to look; `None`: only on changes.
+    pub interval: Option<Duration>,
+    /// By how much of it a poll may move, in percent.
+    pub jitter_percent: u8,
+    /// Hash of everything above that decides what the Secret holds.
+    pub request: String,
+}
+
+/// As whom to log in, and where.
+pub struct Login {
+    /// What sessions are shared by.
+    pub identity: vault::Identity,
+    /// The auth method.
+    pub method: vault::Method,
+    /// Its role.
+    pub role: String,
+    /// The service account whose token is shown.
+    pub service_account: Key,
+}
+
+/// One source.
+pub struct SourceJob {
+    /// Its name.
+    pub name: String,
+    /// Whether it may be absent.
+    pub optional: bool,
+    /// Its mount; empty if the mount is the beginning of the path.
+    pub mount: String,
+    /// The engine's version; `None`: ask Vault.
+    pub engine: Option<vault::KvVersion>,
+    /// The path below the mount, or with the mount in front.
+    pub path: String,
+    /// The version to read; 0 is the newest.
+    pub version: u64,
+}
+
+/// The Secret to write.
+pub struct DestinationJob {
+    /// Namespace and name.
+    pub key: Key,
+    /// Type.
+    pub secret_type: SecretType,
+    /// Labels that a person asked for.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that a person asked for.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether the Secret goes with the object.
+    pub deletion_policy: DeletionPolicy,
+    /// What to do when a path that existed is gone.
+    pub missing_source_policy: MissingSourcePolicy,
+}
+
+/// Checks everything. `None`: the connection was not looked at yet, and whoever looks will wake us.
+pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
+    let (object, spec) = (&observed.object, &observed.object.spec);
+    let key = Key::of(&object.metadata);
+    let interval = parse_duration(&spec.refresh.interval)
+        .map_err(|error| invalid(format!("spec.refresh.interval: {error}")))?;
+    let sources = spec
+        .sources
+        .iter()
+        .map(source)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mapping = mapping(object)?;
+    let Some(connection) = connection(observed, &key)? else {
+        return Ok(None);
+    };
+    let account = Key::new(&key.namespace, &spec.auth.service_account_name);
+    let Some(found) = &observed.service_account else {
+        let message = format!(
+            "service account {} does not exist in namespace {}; create it, or correct spec.auth.serviceAccountName",
+            account.name, account.namespace
+        );
+        return Err(Failure::new(Reason::ServiceAccountNotFound, message));
+    };
+    let vault_namespace = first_set(&[&spec.vault_namespace, &connection.vault_namespace]);
+    let all_pinned = sources.iter().all(|source| source.version > 0);
+    Ok(Some(Job {
+        uid: observed.uid().into(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        login: login(object, &connection, account, &found.uid, &vault_namespace),
+        destination: destination(object, &key),
+        interval: Some(interval).filter(|interval| !interval.is_zero() && !all_pinned),
+        jitter_percent: u8::try_from(spec.refresh.jitter_percent).unwrap_or(0),
+        request: request(object),
+        key,
+        connection,
+        vault_namespace,
+        sources,
+        mapping,
+    }))
+}
+
+/// Whether the connection's administrator admits the namespace.
+pub fn admits(
+    allowed: Option<&AllowedNamespaces>,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    let Some(AllowedNamespaces { names, selector }) = allowed else {
+        return true;
+    };
+    let by_label = || {
+        let selector = selector.clone()?;
+        let selector: kube::core::Selector = selector.try_into().ok()?;
+        Some(kube::core::SelectorExt::matches(&selector, labels))
+    };
+    names.iter().any(|name| name == namespace) || by_label().unwrap_or(false)
+}
+
+fn connection(observed: &Observed, key: &Key) -> Result<Option<Arc<Connection>>, Failure> {
+    let name = &observed.object.spec.connection_ref.name;
+    let connection = match &observed.connection {
+        ConnectionView::Pending => return Ok(None),
+        ConnectionView::Missing => {
+            let message = format!(
+                "VaultConnection {name} does not exist; create it, or correct spec.connectionRef.name"
+            );
+            return Err(Failure::new(Reason::ConnectionNotFound, message));
+        }
+        ConnectionView::Known(Entry::Unusable { message }, _) => {
+            let message = format!("VaultConnection {name} cannot be used as it stands: {message}");
+            return Err(Failure::new(Reason::VaultUnavailable, message));
+        }
+        ConnectionView::Known(Entry::Usable(connection), _) => connection,
+    };
+    // A namespace that the cache does not know yet has no labels; its arrival wakes us.
+    let labels = observed
+        .namespace
+        .as_ref()
+        .map(|namespace| namespace.labels.clone())
+        .unwrap_or_default();
+    if !admits(connection.allowed.as_ref(), &key.namespace, &labels) {
+        let message = format!(
+            "VaultConnection {name} does not admit namespace {}; whoever administers it can add the namespace, or a label of it, to spec.allowedNamespaces",
+            key.namespace
+        );
+        return Err(Failure::new(Reason::ConnectionNotAllowed, message));
+    }
+    Ok(Some(connection.clone()))
+}
+
+fn login(
+    object: &VaultSecret,
+    connection: &Connection,
+    account: Key,
+    account_uid: &str,
+    vault_namespace: &str,
+) -> Login {
+    let (auth, defaults) = (&object.spec.auth, &connection.auth);
+    let api_method = auth.method.unwrap_or(defaults.method);
+    let (method, usual_mount) = match api_method {
+        AuthMethod::Kubernetes => (vault::Method::Kubernetes, "kubernetes"),
+        AuthMethod::Jwt => (vault::Method::Jwt, "jwt"),
+    };
+    // The connection's mount belongs to the connection's method.
+    let default_mount = if api_method == defaults.method {
+        defaults.mount.as_str()
+    } else {
+        ""
+    };
+    let audiences = [&auth.audiences, &defaults.audiences]
+        .into_iter()
+        .find(|list| !list.is_empty());
+    let identity = vault::Identity {
+        connection: connection.identity.clone(),
+        namespace: first_set(&[&auth.vault_namespace, vault_namespace]),
+        mount: first_set(&[&auth.mount, default_mount, usual_mount]),
+        method,
+        role: auth.role.clone(),
+        service_account: format!("{}/{}/{account_uid}", account.namespace, account.name),
+        audiences: audiences
+            .cloned()
+            .unwrap_or_else(|| vec![DEFAULT_AUDIENCE.into()]),
+    };
+    Login {
+        identity,
+        method,
+        role: auth.role.clone(),
+        service_account: account,
+    }
+}
+
+fn source(source: &Source) -> Result<SourceJob, Failure> {
+    let Source { name, optional, kv } = source;
+    let Some(KvSource {
+        path,
+        mount,
+        engine_version,
+        version,
+    }) = kv
+    else {
+        return Err(invalid(format!(
+            "spec.sources[{name}]: set exactly one engine member: kv"
+        )));
+    };
+    paths::check(path)
+        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.path {problem}")))?;
+    if mount.is_empty() && !path.contains('/') {
+        return Err(invalid(format!(
+            "spec.sources[{name}].kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount"
+        )));
+    }
+    if !mount.is_empty() {
+        paths::check(mount)
+            .map_err(|problem| invalid(format!("spec.sources[{name}].kv.mount {problem}")))?;
+    }
+    let engine = match engine_version {
+        KvEngineVersion::Auto => None,
+        KvEngineVersion::V1 => Some(vault::KvVersion::V1),
+        KvEngineVersion::V2 => Some(vault::KvVersion::V2),
+    };
+    let version = u64::try_from(*version).map_err(|_| {
+        invalid(format!(
+            "spec.sources[{name}].kv.version must not be negative"
+        ))
+    })?;
+    Ok(SourceJob {
+        name: name.clone(),
+        optional: *optional,
+        mount: mount.clone(),
+        engine,
+        path: path.clone(),
+        version,
+    })
+}
+
+fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
+    let spec = &object.spec;
+    let known = |name: &String| spec.sources.iter().any(|source| source.name == *name);
+    let unknown = |field: String, name: &str| {
+        invalid(format!(
+            "{field} names source {name}, which is not one of spec.sources"
+        ))
+    };
+    let mut entries = Vec::with_capacity(spec.data.len());
+    for DataEntry {
+        key,
+        source,
+        field,
+        value,
+        optional,
+    } in &spec.data
+    {
+        let content = match (source, value) {
+            (Some(source), None) if known(source) => Content::Field {
+                source: source.clone(),
+                field: field.clone(),
+            },
+            (Some(source), None) => {
+                return Err(unknown(format!("spec.data[{key}].source"), source));
+            }
+            (None, Some(value)) => Content::Literal(value.clone()),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(invalid(format!(
+                    "spec.data[{key}]: set exactly one of source and value"
+                )));
+            }
+        };
+        entries.push(render::Entry {
+            key: key.clone(),
+            content,
+            optional: *optional,
+        });
+    }
+    if let Some(copy) = spec.data_from.iter().find(|copy| !known(&copy.source)) {
+        return Err(unknown("spec.dataFrom[].source".into(), &copy.source));
+    }
+    let copies = spec
+        .data_from
+        .iter()
+        .map(|copy| render::Copy {
+            source: copy.source.clone(),
+        })
+        .collect();
+    let conflict_policy = match spec.conflict_policy {
+        ConflictPolicy::Error => render::ConflictPolicy::Error,
+        ConflictPolicy::FirstWins => render::ConflictPolicy::FirstWins,
+        ConflictPolicy::LastWins => render::ConflictPolicy::LastWins,
+    };
+    Ok(Mapping {
+        entries,
+        copies,
+        conflict_policy,
+    })
+}
+
+fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
+    let destination = &object.spec.destination;
+    DestinationJob {
+        key: Key::new(&key.namespace, object.target_name()),
+        secret_type: destination.secret_type,
+        labels: destination
+            .labels
+            .iter()
+            .map(|(name, value)| (name.clone(), value.0.clone()))
+            .collect(),
+        annotations: destination
+            .annotations
+            .iter()
+            .map(|(name, value)| (name.clone(), value.0.clone()))
+            .collect(),
+        deletion_policy: destination.deletion_policy,
+        missing_source_policy: destination.missing_source_policy,
+    }
+}
+
+/// Hash of the part of the spec that decides what the Secret holds. How often to look is no part of it, and labels,
+/// annotations and ownership are compared with the Secret itself.
+fn request(object: &VaultSecret) -> String {
+    let spec = &object.spec;
+    let parts = (
+        &spec.connection_ref,
+        &spec.vault_namespace,
+        &spec.auth,
+        &spec.sources,
+        &spec.data,
+        &spec.data_from,
+        spec.conflict_policy,
+        spec.destination.secret_type,
+    );
+    // Plain structs and lists always serialize; if they ever did not, the hash would only be coarser.
+    request_hash(&serde_json::to_string(&parts).unwrap_or_default())
+}
+
+fn first_set(candidates: &[&str]) -> String {
+    candidates
+        .iter()
+        .find(|text| !text.is_empty())
+        .map(|text| text.trim_matches('/').to_owned())
+        .unwrap_or_default()
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::new(Reason::InvalidSpec, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_admitted_by_name_or_by_label() {
+        let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+        let selector = |labels| {
+            Some(LabelSelector {
+                match_labels: Some(labels),
+                ..LabelSelector::default()
+            })
+        };
+        let allowed = |names: &[&str], selector| AllowedNamespaces {
+            names: names.iter().map(ToString::to_string).collect(),
+            selector,
+        };
+        assert!(admits(None, "a", &labels));
+        assert!(!admits(Some(&allowed(&[], None)), "a", &labels));
+        assert!(admits(Some(&allowed(&["a"], None)), "a", &BTreeMap::new()));
+        assert!(admits(
+            Some(&allowed(&["b"], selector(labels.clone()))),
+            "a",
+            &labels
+        ));
+        assert!(!admits(
+            Some(&allowed(&[], selector(labels))),
+            "a",
+            &BTreeMap::new()
+        ));
+        assert!(admits(
+            Some(&allowed(&[], Some(LabelSelector::default()))),
+            "a",
+            &BTreeMap::new()
+        ));
+    }
+}

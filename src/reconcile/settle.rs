@@ -1,0 +1,163 @@
+//! Step 6: what the readings mean, compared with what the Secret was made of: nothing new, something new, or something gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::resolve::{Job, SourceJob};
+use crate::api::Reason;
+use crate::api::destination::MissingSourcePolicy;
+use crate::record::{Record, SourceRecord};
+use crate::vault::{KvOutcome, KvSecret};
+
+/// What follows from the readings.
+pub enum Settled {
+    /// Vault holds what the Secret was made of, as this record says.
+    Unchanged(Record),
+    /// The Secret has to be rendered; the values of these sources are needed, or here.
+    Render(Vec<Settling>),
+    /// A path is gone and the Secret shall go with it.
+    DeleteSecret(Failure),
+}
+
+/// One source, ready to be rendered.
+pub struct Settling {
+    /// Its name.
+    pub name: String,
+    /// Its value; `None` if it contributes nothing.
+    pub secret: Option<Arc<KvSecret>>,
+    /// What is recorded of it.
+    pub record: SourceRecord,
+}
+
+/// Compares. `readings` are in the order of the job's sources; `only_if_changed` is false where the Secret must be
+/// rendered whatever Vault says.
+pub fn settle(
+    job: &Job,
+    record: Option<&Record>,
+    readings: Vec<KvOutcome>,
+    only_if_changed: bool,
+) -> Result<Settled, Failure> {
+    let mut settling = Vec::with_capacity(readings.len());
+    for (source, reading) in job.sources.iter().zip(readings) {
+        match settle_source(job, source, record, reading)? {
+            Ok(one) => settling.push(one),
+            Err(gone) => return Ok(Settled::DeleteSecret(gone)),
+        }
+    }
+    let records: BTreeMap<&String, &SourceRecord> = settling
+        .iter()
+        .map(|one| (&one.name, &one.record))
+        .collect();
+    let unchanged = record.filter(|record| only_if_changed && record.sources.iter().eq(records));
+    Ok(unchanged.map_or_else(
+        || Settled::Render(settling),
+        |record| Settled::Unchanged(record.clone()),
+    ))
+}
+
+/// The inner error is a source whose disappearance takes the Secret along.
+fn settle_source(
+    job: &Job,
+    source: &SourceJob,
+    record: Option<&Record>,
+    reading: KvOutcome,
+) -> Result<Result<Settling, Failure>, Failure> {
+    let name = source.name.clone();
+    let gone = match reading {
+        KvOutcome::Found {
+            fingerprint,
+            version,
+            value,
+        } => {
+            let record = SourceRecord::Static {
+                version,
+                fingerprint: fingerprint.as_ref().into(),
+                missing: false,
+            };
+            return Ok(Ok(Settling {
+                name,
+                secret: value,
+                record,
+            }));
+        }
+        KvOutcome::Deleted { .. } => Gone::Deleted,
+        KvOutcome::Destroyed => Gone::Destroyed,
+        KvOutcome::Absent => Gone::Absent,
+    };
+    let nothing = Settling {
+        name,
+        secret: None,
+        record: SourceRecord::Static {
+            version: None,
+            fingerprint: String::new(),
+            missing: true,
+        },
+    };
+    if source.optional {
+        return Ok(Ok(nothing));
+    }
+    let existed = record.is_some_and(|record| record.sources.contains_key(&source.name));
+    let failure = failure(job, source, gone, existed);
+    match job.destination.missing_source_policy {
+        MissingSourcePolicy::Prune if existed => Ok(Ok(nothing)),
+        MissingSourcePolicy::Delete if existed => Ok(Err(failure)),
+        MissingSourcePolicy::Retain | MissingSourcePolicy::Prune | MissingSourcePolicy::Delete => {
+            Err(failure)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Gone {
+    Deleted,
+    Destroyed,
+    Absent,
+}
+
+fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure {
+    let path = full_path(source);
+    let which = if source.version > 0 {
+        format!("version {} of {path}", source.version)
+    } else {
+        path
+    };
+    let keeps = match job.destination.missing_source_policy {
+        _ if !existed => "",
+        MissingSourcePolicy::Retain => {
+            "; the Secret keeps its last value, as missingSourcePolicy says"
+        }
+        MissingSourcePolicy::Prune => "",
+        MissingSourcePolicy::Delete => "; the Secret was deleted, as missingSourcePolicy says",
+    };
+    let (reason, what) = match gone {
+        Gone::Deleted => (
+            Reason::SourceDeleted,
+            format!("{which} was deleted in Vault; undelete it or write a new version{keeps}"),
+        ),
+        Gone::Destroyed => (
+            Reason::SourceDeleted,
+            format!("{which} was destroyed in Vault; write a new version{keeps}"),
+        ),
+        Gone::Absent if existed => (
+            Reason::SourceDeleted,
+            format!("{which} does not exist in Vault any more{keeps}"),
+        ),
+        Gone::Absent => (
+            Reason::PathNotFound,
+            format!(
+                "{which} does not exist in Vault; write it, correct kv.path, or set optional: true on the source"
+            ),
+        ),
+    };
+    Failure::new(reason, format!("source {}: {what}", source.name))
+}
+
+/// The path as a person would type it for the vault CLI.
+pub fn full_path(source: &SourceJob) -> String {
+    if source.mount.is_empty() {
+        source.path.clone()
+    } else {
+        format!("{}/{}", source.mount, source.path)
+    }
+}

@@ -1,0 +1,296 @@
+//! Puts the operator together: clients, keys, caches, controllers, the HTTP server, and an orderly end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Store};
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
+use crate::cluster::caches::Change;
+use crate::cluster::events::Events;
+use crate::cluster::secrets::SecretWrite;
+use crate::cluster::{Caches, Key, WriteError, references, secrets};
+use crate::connections::Connections;
+use crate::controller;
+use crate::http::{self, Health};
+use crate::metrics::Metrics;
+use crate::objects::Objects;
+use crate::reconcile::{Context, Memories, Overlay, Settings};
+use crate::seal::Keys;
+use crate::telemetry::Clock;
+use crate::vault::{Mounts, Reads, Sessions};
+
+/// The Secret in the operator's namespace that holds the keys of the MACs.
+const KEY_SECRET: &str = "vaultbridge-keys";
+
+/// How long the revocation of all Vault tokens may take at the end: well within a pod's usual grace period of 30 s.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long passes under way may take to finish at the end.
+const LAST_PASSES: Duration = Duration::from_secs(15);
+
+/// How often values that nobody needs any more are wiped from memory.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// How the operator is started.
+pub struct Options {
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// Name of its pod, for events; `None` outside of one.
+    pub instance: Option<String>,
+    /// Where the HTTP server listens.
+    pub http_address: SocketAddr,
+    /// Whether VaultConnections may use plain http.
+    pub allow_plain_http: bool,
+    /// How many passes over VaultSecrets run at once.
+    pub concurrency: u16,
+}
+
+/// What wakes whom: the receiving ends of the channels that a [`Context`] sends into.
+struct Wakes {
+    changes: mpsc::UnboundedReceiver<Change>,
+    secrets: mpsc::UnboundedReceiver<Key>,
+    connections: mpsc::UnboundedReceiver<String>,
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let client = client().await?;
+    controller::check_api(&client).await?;
+    let keys = keys(&client, &options.namespace).await?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let metrics = Metrics::new();
+    http::serve(
+        options.http_address,
+        Health {
+            metrics: metrics.clone(),
+            ready: ready.clone(),
+        },
+    )
+    .await?;
+    let (connection_store, connection_writer) = reflector::store();
+    let (context, wakes) = context(client, keys, metrics, connection_store, &options);
+    let (stop, shutdown) = watch::channel(false);
+    let controllers = tokio::spawn(control(
+        context.clone(),
+        wakes,
+        connection_writer,
+        options.concurrency,
+        ready.clone(),
+        shutdown,
+    ));
+
+    let signal = signals.next().await;
+    info!(
+        signal,
+        "stopping: finishing passes under way, then revoking Vault tokens"
+    );
+    ready.store(false, Ordering::Relaxed);
+    stop.send_replace(true);
+    if tokio::time::timeout(LAST_PASSES, controllers)
+        .await
+        .is_err()
+    {
+        warn!("some passes did not finish in time; the next start looks at their objects again");
+    }
+    let ended = context
+        .sessions
+        .revoke_all(context.clock.deadline(FAREWELL))
+        .await;
+    info!(revoked = ended.revoked, failed = ended.failed, "stopped");
+    Ok(())
+}
+
+/// Everything that passes share, with nothing known yet but what the watches begin to bring.
+fn context(
+    client: Client,
+    keys: Keys,
+    metrics: Metrics,
+    connection_store: Store<DeserializeGuard<VaultConnection>>,
+    options: &Options,
+) -> (Arc<Context>, Wakes) {
+    let (change_sender, changes) = mpsc::unbounded_channel();
+    let (wake, secrets) = mpsc::unbounded_channel();
+    let (wake_connection, connections) = mpsc::unbounded_channel();
+    let clock = Clock;
+    let context = Context {
+        caches: Caches::start(&client, &options.namespace, &change_sender),
+        events: Events::new(client.clone(), options.instance.clone()),
+        client,
+        objects: Objects::default(),
+        connection_store,
+        connections: Connections::default(),
+        sessions: Sessions::new(),
+        reads: Reads::new(),
+        mounts: Mounts::new(),
+        keys,
+        memories: Memories::default(),
+        overlay: Overlay::default(),
+        metrics,
+        wake,
+        wake_connection,
+        settings: Settings {
+            namespace: options.namespace.clone(),
+            allow_plain_http: options.allow_plain_http,
+        },
+        started: clock.now(),
+        clock,
+    };
+    (
+        Arc::new(context),
+        Wakes {
+            changes,
+            secrets,
+            connections,
+        },
+    )
+}
+
+/// Starts the controllers in their order, and ends when both have ended.
+async fn control(
+    context: Arc<Context>,
+    wakes: Wakes,
+    connection_writer: Writer<DeserializeGuard<VaultConnection>>,
+    concurrency: u16,
+    ready: Arc<AtomicBool>,
+    shutdown: watch::Receiver<bool>,
+) {
+    let Wakes {
+        changes,
+        secrets,
+        connections,
+    } = wakes;
+    let started = async {
+        context.caches.synced().await;
+        tokio::spawn(controller::route(changes, context.clone()));
+        tokio::spawn(sweep(context.clone()));
+    };
+    let mut stopped = shutdown.clone();
+    tokio::select! {
+        () = started => {}
+        _ = stopped.wait_for(|stop| *stop) => return,
+    }
+    let (listed, mut connections_listed) = watch::channel(false);
+    let connections = controller::run_connections(
+        context.clone(),
+        connection_writer,
+        connections,
+        listed,
+        shutdown.clone(),
+    );
+    let secrets = async {
+        // Before the VaultConnections are known, every object would seem to name one that does not exist.
+        let _ = connections_listed.wait_for(|listed| *listed).await;
+        let (listed, mut secrets_listed) = watch::channel(false);
+        let announce = async {
+            if secrets_listed.wait_for(|listed| *listed).await.is_ok() {
+                ready.store(true, Ordering::Relaxed);
+                info!(version = env!("CARGO_PKG_VERSION"), "ready");
+            }
+        };
+        let (_, writer) = reflector::store();
+        let running = controller::run_secrets(
+            context.clone(),
+            writer,
+            secrets,
+            concurrency,
+            listed,
+            shutdown,
+        );
+        tokio::join!(running, announce);
+    };
+    tokio::join!(connections, secrets);
+}
+
+/// A client without the library's hidden retries: a pass that fails is repeated by its own schedule, and a POST that got no
+/// answer is never repeated blindly.
+async fn client() -> anyhow::Result<Client> {
+    let mut config = Config::infer()
+        .await
+        .context("find the API server: set KUBECONFIG, or run in a pod with a service account")?;
+    config.default_retry = false;
+    Client::try_from(config).context("set up the client of the API server")
+}
+
+/// The keys of the MACs, made at the first start.
+async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Keys> {
+    let key = Key::new(namespace, KEY_SECRET);
+    for _ in 0..2 {
+        if let Some(data) = references::secret_data(client, &key)
+            .await
+            .with_context(|| format!("read Secret {namespace}/{KEY_SECRET}"))?
+        {
+            return Keys::from_data(&data)
+                .with_context(|| format!("use Secret {namespace}/{KEY_SECRET}"));
+        }
+        let data =
+            Keys::generate(&format!("k{}", Clock.now().as_second())).context("make a key")?;
+        let labels = [(MANAGED_BY.to_owned(), MANAGER.to_owned())].into();
+        let write = SecretWrite {
+            key: &key,
+            secret_type: "Opaque",
+            labels: &labels,
+            annotations: &BTreeMap::new(),
+            owner_references: &[],
+            finalizers: &[],
+            data: &data,
+        };
+        match secrets::create(client, &write).await {
+            Ok(_) => info!(namespace, secret = KEY_SECRET, "made the key of the MACs"),
+            Err(WriteError::AlreadyExists) => {}
+            Err(WriteError::NotFound) => anyhow::bail!(
+                "namespace {namespace} does not exist: create it, or correct POD_NAMESPACE"
+            ),
+            Err(error) => anyhow::bail!("create Secret {namespace}/{KEY_SECRET}: {error}"),
+        }
+    }
+    anyhow::bail!(
+        "Secret {namespace}/{KEY_SECRET} vanishes as soon as it is made; find out who deletes it"
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "memory is nobody's pass: what nobody asks for again would never be wiped"
+)]
+async fn sweep(context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        context.reads.sweep();
+        context.sessions.sweep();
+        context.mounts.sweep();
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Logs and the clock: the two things that every part of the program looks at.
+
+#![expect(clippy::disallowed_methods, reason = "the clock is read here")]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+/// Libraries that would log request paths at every refusal, or whole response bodies when one does not parse.
+const QUIET: &str = "vaultrs=off,rustify=off,kube_client::client=error,hyper=warn,h2=warn,rustls=warn,reqwest=warn,tower=warn";
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// Tells the time. Passes read it once, at their start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock;
+
+impl Clock {
+    /// The time now.
+    pub fn now(self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The instant that is `after` from now.
+    pub fn deadline(self, after: Duration) -> Instant {
+        Instant::now() + after
+    }
+}
+
+/// Sends logs to standard error. `filter` is a level, or directives such as `info,vaultbridge::vault=debug`; what is said there of
+/// the libraries that talk too much is overruled.
+pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("{filter},{QUIET}"))
+        .map_err(|error| anyhow::anyhow!("--log-level: {error}; use error, warn, info, debug, trace, or directives such as info,vaultbridge::vault=debug"))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
