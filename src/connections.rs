@@ -4,6 +4,7 @@
 //! and reports. When a server does not answer, that is found out once, here, by a single probe with a back-off of its own, and not by
 //! every object that depends on it; when it answers again, everybody who waits is woken at once.
 
+pub mod observer;
 pub mod probe;
 pub mod settings;
 

@@ -247,7 +247,7 @@ fn index_secret(
         let affected = context.objects.remove(key);
         wake_all(affected, context);
         if object.is_none() {
-            context.metrics.forget_object(key);
+            context.metrics.forget_object(&key.namespace, &key.name);
         }
         return true;
     };

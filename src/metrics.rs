@@ -15,8 +15,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::api::{Reason, VaultSecretStatus};
-use crate::cluster::Key;
-use crate::vault::Observer;
 
 /// A request within one network takes milliseconds; one that waits for a database, or for a timeout, takes seconds.
 const DURATION_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -55,12 +53,6 @@ pub struct Metrics {
     connection_up: Family<ConnectionLabels, Gauge>,
     ready: Family<ObjectLabels, Gauge>,
     last_change: Family<ObjectLabels, Gauge>,
-}
-
-/// Counts the requests of one connection.
-pub struct RequestObserver {
-    metrics: Metrics,
-    connection: String,
 }
 
 impl Metrics {
@@ -118,7 +110,8 @@ impl Metrics {
     /// Counts a pass and notes the state of its object.
     pub fn pass(
         &self,
-        key: &Key,
+        namespace: &str,
+        name: &str,
         outcome: &'static str,
         reason: Reason,
         ready: bool,
@@ -130,7 +123,10 @@ impl Metrics {
                 reason: reason.as_str(),
             })
             .inc();
-        let labels = ObjectLabels::of(key);
+        let labels = ObjectLabels {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
         self.ready.get_or_create(&labels).set(i64::from(ready));
         if let Some(time) = status.and_then(|status| status.last_change_time.as_ref()) {
             self.last_change
@@ -140,8 +136,11 @@ impl Metrics {
     }
 
     /// Forgets an object that is gone.
-    pub fn forget_object(&self, key: &Key) {
-        let labels = ObjectLabels::of(key);
+    pub fn forget_object(&self, namespace: &str, name: &str) {
+        let labels = ObjectLabels {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
         self.ready.remove(&labels);
         self.last_change.remove(&labels);
     }
@@ -165,12 +164,27 @@ impl Metrics {
         });
     }
 
-    /// An observer for the requests of that connection.
-    pub fn observer(&self, connection: &str) -> RequestObserver {
-        RequestObserver {
-            metrics: self.clone(),
-            connection: connection.into(),
-        }
+    /// Counts a request to the server of that connection.
+    pub fn request(
+        &self,
+        connection: &str,
+        operation: &'static str,
+        outcome: &'static str,
+        elapsed: Duration,
+    ) {
+        let connection = connection.to_owned();
+        let labels = ConnectionLabels {
+            connection: connection.clone(),
+        };
+        self.latency
+            .get_or_create(&labels)
+            .observe(elapsed.as_secs_f64());
+        let labels = RequestLabels {
+            connection,
+            operation,
+            outcome,
+        };
+        self.requests.get_or_create(&labels).inc();
     }
 
     /// All metrics as text.
@@ -184,34 +198,5 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl ObjectLabels {
-    fn of(key: &Key) -> Self {
-        Self {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        }
-    }
-}
-
-impl Observer for RequestObserver {
-    fn request(&self, operation: &'static str, outcome: &'static str, elapsed: Duration) {
-        let connection = self.connection.clone();
-        self.metrics
-            .latency
-            .get_or_create(&ConnectionLabels {
-                connection: connection.clone(),
-            })
-            .observe(elapsed.as_secs_f64());
-        self.metrics
-            .requests
-            .get_or_create(&RequestLabels {
-                connection,
-                operation,
-                outcome,
-            })
-            .inc();
     }
 }

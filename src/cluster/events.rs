@@ -2,6 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "events are written here")]
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -13,10 +16,18 @@ use crate::api::{MANAGER, Reason};
 /// The API server refuses longer notes.
 const MAX_NOTE_BYTES: usize = 1_024;
 
+/// How many different events are remembered, so that a repeat becomes a series. Beyond it all are forgotten, and a
+/// repeat is told as a new event once.
+const MAX_REMEMBERED: usize = 2_000;
+
 /// Publishes events; repeats of the same become a series.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+    /// A recorder takes two events of one object, reason and action for the same and repeats the first one's note,
+    /// whatever the second says. So each different note has a recorder of its own.
+    recorders: Arc<Mutex<HashMap<String, Recorder>>>,
 }
 
 /// What happened.
@@ -35,14 +46,14 @@ pub struct Notice {
 impl Events {
     /// Publishes in the name of this operator; `instance` is the name of its pod, if it runs in one.
     pub fn new(client: Client, instance: Option<String>) -> Self {
+        let reporter = Reporter {
+            controller: MANAGER.into(),
+            instance,
+        };
         Self {
-            recorder: Recorder::new(
-                client,
-                Reporter {
-                    controller: MANAGER.into(),
-                    instance,
-                },
-            ),
+            client,
+            reporter,
+            recorders: Arc::default(),
         }
     }
 
@@ -59,8 +70,24 @@ impl Events {
             action: notice.action.into(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        let recorder = self.recorder(about.uid.as_deref().unwrap_or_default(), &notice.note);
+        if let Err(error) = recorder.publish(&event, about).await {
             debug!(%error, "event lost");
         }
+    }
+
+    fn recorder(&self, uid: &str, note: &str) -> Recorder {
+        let mut recorders = self
+            .recorders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if recorders.len() >= MAX_REMEMBERED {
+            recorders.clear();
+        }
+        let new = || Recorder::new(self.client.clone(), self.reporter.clone());
+        recorders
+            .entry(format!("{uid} {note}"))
+            .or_insert_with(new)
+            .clone()
     }
 }

@@ -21,6 +21,7 @@ use crate::api::vault_connection::{
 };
 use crate::cluster::events::Notice;
 use crate::cluster::{Key, WriteError, references, status};
+use crate::connections::observer::RequestObserver;
 use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
 use crate::connections::{Connection, Entry, Outage, Reachability, probe};
 use crate::schedule;
@@ -180,7 +181,11 @@ fn usable(
     let client = if let Some(known) = &known {
         known.client.clone()
     } else {
-        let observer = Arc::new(context.metrics.observer(&name));
+        let (metrics, connection) = (context.metrics.clone(), name.clone());
+        let observer = Arc::new(RequestObserver {
+            metrics,
+            connection,
+        });
         Client::new(&settings, Some(observer))
             .map_err(|error| ConnectionProblem::Settings(error.to_string()))?
     };

@@ -34,7 +34,8 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
     let (uid, key) = (observed.uid(), Key::of(&observed.object.metadata));
     context.memories.set(uid, memory, observed.memory.nudged);
     context.metrics.pass(
-        &key,
+        &key.namespace,
+        &key.name,
         outcome,
         reason,
         ready,

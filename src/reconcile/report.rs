@@ -58,57 +58,30 @@ pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Repor
         nudged: false,
         ..observed.memory.clone()
     };
-    let looked = Memory {
-        failed: None,
-        polled: Some(observed.now),
-        ..memory.clone()
-    };
-    let seen = observed
-        .target
-        .as_ref()
-        .map(|secret| secret.resource_version.clone());
     match outcome {
-        Outcome::Pending => finish(
-            observed,
-            None,
-            None,
-            ("pending", status::last_reason(observed)),
-            None,
-            memory,
-        ),
+        Outcome::Pending => {
+            let ended = ("pending", status::last_reason(observed));
+            finish(observed, None, None, ended, None, memory)
+        }
         Outcome::Waiting(until) => waiting(observed, job, until, memory),
-        Outcome::InSync(record) => in_sync(
-            observed,
-            job,
-            &record,
-            ("in_sync", None),
-            Memory {
+        Outcome::InSync(record) => {
+            let memory = Memory {
                 failed: None,
                 ..memory
-            },
-        ),
-        Outcome::Verified(record) => in_sync(
-            observed,
-            job,
-            &record,
-            ("verified", None),
-            Memory {
-                known_good: seen,
+            };
+            in_sync(observed, job, &record, ("in_sync", None), memory)
+        }
+        Outcome::Verified(record) => {
+            let memory = Memory {
+                known_good: seen(observed),
                 ..memory
-            },
-        ),
+            };
+            in_sync(observed, job, &record, ("verified", None), memory)
+        }
         Outcome::Unchanged(record) => {
             let notice = notice_of_recovery(observed, &record);
-            in_sync(
-                observed,
-                job,
-                &record,
-                ("unchanged", notice),
-                Memory {
-                    known_good: seen,
-                    ..looked
-                },
-            )
+            let memory = looked(observed, seen(observed));
+            in_sync(observed, job, &record, ("unchanged", notice), memory)
         }
         Outcome::Applied(trigger, applied) => {
             let notice = notice_of_repair(observed, trigger, &applied)
@@ -118,14 +91,27 @@ pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Repor
             } else {
                 "unchanged"
             };
-            let memory = Memory {
-                known_good: Some(applied.resource_version),
-                ..looked
-            };
+            let memory = looked(observed, Some(applied.resource_version));
             in_sync(observed, job, &applied.record, (word, notice), memory)
         }
         Outcome::Failed(failure) => failed(observed, job, &failure, memory),
     }
+}
+
+/// What to remember after Vault was asked with success and the Secret is right at `known_good`.
+fn looked(observed: &Observed, known_good: Option<String>) -> Memory {
+    Memory {
+        polled: Some(observed.now),
+        failed: None,
+        known_good,
+        nudged: false,
+    }
+}
+
+/// Resource version of the Secret as the pass saw it.
+fn seen(observed: &Observed) -> Option<String> {
+    let target = observed.target.as_ref();
+    target.map(|secret| secret.resource_version.clone())
 }
 
 /// A wait that goes on; an outage that has lasted long enough ends readiness meanwhile.
