@@ -10,13 +10,8 @@ use serde_json::Value;
 /// Shorter values are not searched for: `true` and `5432` stand in every log for good reasons.
 const SHORTEST: usize = 8;
 
-/// What a Vault token and a service account's token begin with.
-const TOKENS: [(&str, &str); 4] = [
-    ("a Vault token", "hvs."),
-    ("a Vault token", "hvb."),
-    ("an OpenBao batch token", "\"b.AAAA"),
-    ("a JWT", "eyJhbGciOi"),
-];
+/// How many letters and digits come at least after the `s.` or `b.` of a token without a longer prefix.
+const RANDOM: usize = 24;
 
 /// The values stored so far.
 #[derive(Debug, Default)]
@@ -51,10 +46,8 @@ impl Canaries {
     pub fn scan(&self, place: &str, text: &str) -> Vec<String> {
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
-        for (what, needle) in TOKENS {
-            found.extend(
-                line_with(text, needle).map(|line| format!("{place} shows {what}: {line}")),
-            );
+        for line in text.lines() {
+            found.extend(token(line).map(|what| format!("{place} shows {what}: {line}")));
         }
         for value in values.iter() {
             let escaped = Value::from(value.as_str()).to_string();
@@ -70,6 +63,20 @@ impl Canaries {
         }
         found
     }
+}
+
+/// Which kind of token stands in a line, if any: of a Vault or OpenBao server, or of a service account.
+fn token(line: &str) -> Option<&'static str> {
+    let part = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    line.split(|c| !part(c))
+        .find_map(|word| match word.split_once('.') {
+            Some(("hvs" | "hvb" | "hvr", _)) => Some("a Vault token"),
+            Some(("s" | "b" | "r", rest)) if rest.len() >= RANDOM && !rest.contains('.') => {
+                Some("an OpenBao token")
+            }
+            Some((head, _)) if head.starts_with("eyJhbGciOi") => Some("a service account's token"),
+            Some(_) | None => None,
+        })
 }
 
 fn line_with<'a>(text: &'a str, needle: &str) -> Option<&'a str> {
@@ -105,9 +112,24 @@ mod tests {
 
     #[test]
     fn a_token_is_found_without_having_been_stored() {
-        assert_eq!(
-            Canaries::default().scan("log", "token=hvs.CAESI"),
-            ["log shows a Vault token: token=hvs.CAESI"]
-        );
+        let found = |line: &str| Canaries::default().scan("log", line).len();
+        for token in [
+            "hvs.CAESIJ",
+            "s.gMkqJV8jBpVyYcD1eeFi7uUB",
+            "eyJhbGciOiJFUzI1NiJ9.e30.c2ln",
+        ] {
+            assert_eq!(
+                found(&format!("before\ntoken=\"{token}\" accepted")),
+                1,
+                "{token}"
+            );
+        }
+        for innocent in [
+            "tokens.rs",
+            "s.spec.source",
+            "https://kubernetes.default.svc/apis",
+        ] {
+            assert_eq!(found(innocent), 0, "{innocent}");
+        }
     }
 }

@@ -27,7 +27,7 @@ pub use audit::{KubeAudit, KubeRequest, KubeRequests};
 pub use tokens::TOKEN_LIFETIME;
 
 /// How long a server may take until it is ready.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// What can be chosen about a control plane.
 #[derive(Debug, Clone, Default)]

@@ -18,7 +18,7 @@ use crate::control_plane::{ControlPlane, ControlPlaneOptions, KubeRequests};
 use crate::objects;
 use crate::operator::{self, Operator};
 use crate::process::janitor::janitor;
-use crate::vault_server::{Listener, VaultKind, VaultRequests, VaultServer};
+use crate::vault_server::{Listener, VaultAudit, VaultKind, VaultRequests, VaultServer};
 
 mod evidence;
 
@@ -65,17 +65,18 @@ pub struct Ground {
     count: AtomicU32,
 }
 
-/// A moment: what the audit logs say later has happened since.
-#[derive(Debug, Clone, Copy)]
+/// A moment: what the audit logs of the API server and of a Vault server say later has happened since.
+#[derive(Debug, Clone)]
 pub struct Mark {
     kube: Place,
     vault: Place,
+    vault_audit: VaultAudit,
 }
 
 impl Mark {
-    /// The place in the audit log of the ground's Vault server.
-    pub(crate) fn vault_place(&self) -> Place {
-        self.vault
+    /// What the Vault server was asked since, but for the harness's own requests.
+    pub fn vault_requests(&self) -> Result<VaultRequests> {
+        self.vault_audit.since(self.vault)
     }
 }
 
@@ -225,13 +226,17 @@ impl Ground {
 
     /// This moment, once all that was answered before is in the logs.
     pub async fn mark(&self) -> Result<Mark> {
-        self.control_plane
-            .audit()
-            .settle(self.control_plane.client())
-            .await?;
+        self.mark_with(&self.vault).await
+    }
+
+    /// The same for another Vault server than the ground's.
+    pub(crate) async fn mark_with(&self, vault: &VaultServer) -> Result<Mark> {
+        let audit = self.control_plane.audit();
+        audit.settle(self.control_plane.client()).await?;
         Ok(Mark {
-            kube: self.control_plane.audit().log().end()?,
-            vault: self.vault.audit().log().end()?,
+            kube: audit.log().end()?,
+            vault: vault.audit().log().end()?,
+            vault_audit: vault.audit().clone(),
         })
     }
 
@@ -243,11 +248,6 @@ impl Ground {
             .await?;
         let requests = self.control_plane.audit().since(since.kube)?;
         Ok(requests.of_account(operator::NAMESPACE, operator::ACCOUNT))
-    }
-
-    /// What the Vault server was asked since a mark, but for the harness's own requests.
-    pub fn vault_requests(&self, since: &Mark) -> Result<VaultRequests> {
-        self.vault.audit().since(since.vault)
     }
 
     /// Fails when a stored value or a token is to be seen in a log, an object, an event, a metric or a Secret's metadata.

@@ -10,11 +10,11 @@ use futures::FutureExt as _;
 use tokio::runtime::Runtime;
 
 use crate::ground::{Ground, GroundOptions};
-use crate::process::janitor::janitor;
+use crate::process::janitor::{Janitor, janitor};
 use crate::tenant::Tenant;
 
 /// No test takes longer; one that does hangs.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Runs a test in a room of its own on the ground that all tests share.
 pub fn run(test: impl AsyncFnOnce(&Tenant) -> Result<()>) -> Result<()> {
@@ -73,7 +73,7 @@ async fn on(ground: Arc<Ground>, test: impl AsyncFnOnce(&Tenant) -> Result<()>) 
 
 /// Keeps the logs for a person to look at. A janitor that cannot be told has died, and removes nothing either.
 fn keep() {
-    drop(janitor().and_then(|janitor| janitor.keep()));
+    drop(janitor().and_then(Janitor::keep));
 }
 
 #[expect(

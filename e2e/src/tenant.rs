@@ -11,6 +11,7 @@ use crate::operator::Operator;
 use crate::vault_server::{Listener, Role, VaultServer};
 
 mod objects_of;
+mod oracles;
 mod secret;
 mod waits;
 

@@ -25,7 +25,7 @@ pub use audit::{VaultAudit, VaultRequest, VaultRequests};
 pub use auth::Role;
 
 /// How long a server may take until it answers, and until it is active.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Which server it is. Both speak the same API; tests run on either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,15 @@ pub enum Listener {
     Tls,
     /// TLS, and clients must show a certificate of the same authority.
     MutualTls,
+}
+
+impl Listener {
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls | Self::MutualTls => "https",
+        }
+    }
 }
 
 /// A running server. It ends when dropped, and with this process.
@@ -113,53 +122,11 @@ impl VaultServer {
         kind: VaultKind,
         listener: Listener,
     ) -> Result<Self> {
-        install_provider();
-        fs::create_dir_all(folder.join("raft"))
-            .with_context(|| format!("create {}", folder.display()))?;
-        let authority = Authority::new("vaultbridge-test-vault")?;
-        let client_identity = authority.client("vaultbridge", None)?;
-        let (port, cluster_port) = (ports::pick()?, ports::pick()?);
-        let audit = VaultAudit::new(folder.join("audit.log"));
-        let file = config::write(
-            folder,
-            kind,
-            listener,
-            &authority,
-            (port, cluster_port),
-            audit.log().file(),
-        )?;
-        let args = [PathBuf::from("server"), "-config".into(), file];
-        let launch = Launch::new(
-            kind.name(),
-            components.program(kind.program())?,
-            args,
-            folder.join("server.log"),
-        );
-        let scheme = if listener == Listener::Plain {
-            "http"
-        } else {
-            "https"
-        };
-        let mut this = Self {
-            kind,
-            folder: folder.to_path_buf(),
-            address: format!("{scheme}://127.0.0.1:{port}"),
-            http: api::client(&authority, &client_identity)?,
-            service: Service::new(launch),
-            audit,
-            root: Root::default(),
-            authority,
-            client_identity,
-        };
+        let mut this = Self::prepare(components, folder, kind, listener)?;
         this.service.start()?;
         this.answers().await?;
-        let init = this
-            .api(
-                Method::PUT,
-                "sys/init",
-                &json!({ "secret_shares": 1, "secret_threshold": 1 }),
-            )
-            .await?;
+        let shares = json!({ "secret_shares": 1, "secret_threshold": 1 });
+        let init = this.api(Method::PUT, "sys/init", &shares).await?;
         let text = |value: &Value| {
             value
                 .as_str()
@@ -173,11 +140,49 @@ impl VaultServer {
         this.unseal().await?;
         if kind == VaultKind::Vault {
             // OpenBao reads this from its configuration, and refuses it here.
-            let device =
-                json!({ "type": "file", "options": { "file_path": this.audit.log().file() } });
+            let options = json!({ "file_path": this.audit.log().file() });
+            let device = json!({ "type": "file", "options": options });
             this.api(Method::PUT, "sys/audit/file", &device).await?;
         }
         Ok(this)
+    }
+
+    /// Everything up to the start: folder, certificates, configuration, clients.
+    fn prepare(
+        components: &Components,
+        folder: &Path,
+        kind: VaultKind,
+        listener: Listener,
+    ) -> Result<Self> {
+        install_provider();
+        fs::create_dir_all(folder.join("raft"))
+            .with_context(|| format!("create {}", folder.display()))?;
+        let authority = Authority::new("vaultbridge-test-vault")?;
+        let client_identity = authority.client("vaultbridge", None)?;
+        let ports = (ports::pick()?, ports::pick()?);
+        let audit = VaultAudit::new(folder.join("audit.log"));
+        let file = config::write(
+            folder,
+            kind,
+            listener,
+            &authority,
+            ports,
+            audit.log().file(),
+        )?;
+        let args = [PathBuf::from("server"), "-config".into(), file];
+        let log = folder.join("server.log");
+        let launch = Launch::new(kind.name(), components.program(kind.program())?, args, log);
+        Ok(Self {
+            kind,
+            folder: folder.to_path_buf(),
+            address: format!("{}://127.0.0.1:{}", listener.scheme(), ports.0),
+            http: api::client(&authority, &client_identity)?,
+            service: Service::new(launch),
+            audit,
+            root: Root::default(),
+            authority,
+            client_identity,
+        })
     }
 
     /// Which server it is.

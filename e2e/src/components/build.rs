@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::cache::{self, Cache};
 use super::progress::Progress;
@@ -73,19 +73,12 @@ fn job<'a>(cache: &Cache, part: &'static Part, go: Option<&'a Path>) -> Result<J
     })
 }
 
-/// Fetches all jobs in one thread each kind, builds them in the order in which they are fetched. The first failure
-/// stops what has not begun.
+/// Fetches all jobs, each kind in a thread of its own, and builds them in the order in which they are fetched. The first
+/// failure stops what has not begun.
 fn run(cache: &Cache, progress: &Progress, jobs: &[Job<'_>]) -> Result<()> {
-    let failed = AtomicBool::new(false);
-    let attempt = |job: &Job<'_>, step: Step| {
-        progress.enter(&job.part.title(), step.name());
-        let outcome = match step {
-            Step::Fetch => job.fetch(),
-            Step::Build => job.build(),
-        };
-        outcome
-            .inspect_err(|_| failed.store(true, Ordering::Relaxed))
-            .map_err(|error| explain(job, &error))
+    let crew = Crew {
+        progress,
+        failed: AtomicBool::new(false),
     };
     let (done, over) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -96,14 +89,11 @@ fn run(cache: &Cache, progress: &Progress, jobs: &[Job<'_>]) -> Result<()> {
         });
         let (fetched, queue) = mpsc::channel();
         for wheels in [true, false] {
-            let (fetched, attempt, failed) = (fetched.clone(), &attempt, &failed);
+            let (fetched, crew) = (fetched.clone(), &crew);
             scope.spawn(move || {
                 for job in jobs.iter().filter(|job| job.part.is_wheel() == wheels) {
-                    if failed.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let outcome = attempt(job, Step::Fetch);
-                    // Nobody listens any more only after the builder has failed.
+                    let outcome = crew.attempt(job, Step::Fetch);
+                    // The builder takes everything; it only ends before us when it panics.
                     drop(fetched.send((job, outcome)));
                 }
             });
@@ -111,24 +101,14 @@ fn run(cache: &Cache, progress: &Progress, jobs: &[Job<'_>]) -> Result<()> {
         drop(fetched);
         let mut first = Ok(());
         for (job, fetched) in queue {
-            let outcome = fetched
-                .and_then(|()| {
-                    if failed.load(Ordering::Relaxed) {
-                        Err(anyhow!("stopped"))
-                    } else {
-                        Ok(())
-                    }
-                })
-                .and_then(|()| attempt(job, Step::Build))
-                .and_then(|()| cache.publish(job.part, &job.workshop));
-            progress.leave(
-                &job.part.title(),
-                if outcome.is_ok() {
-                    "ready in"
-                } else {
-                    "failed after"
-                },
-            );
+            let outcome = fetched.and_then(|()| crew.attempt(job, Step::Build));
+            let outcome = outcome.and_then(|()| cache.publish(job.part, &job.workshop));
+            let word = if outcome.is_ok() {
+                "ready in"
+            } else {
+                "failed after"
+            };
+            progress.leave(&job.part.title(), word);
             if outcome.is_err() {
                 cache::remove(&job.workshop)?;
             }
@@ -137,6 +117,32 @@ fn run(cache: &Cache, progress: &Progress, jobs: &[Job<'_>]) -> Result<()> {
         drop(done);
         first
     })
+}
+
+/// What the threads share.
+struct Crew<'a> {
+    progress: &'a Progress,
+    failed: AtomicBool,
+}
+
+impl Crew<'_> {
+    /// Does a step of a job, unless another has failed meanwhile.
+    fn attempt(&self, job: &Job<'_>, step: Step) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) {
+            bail!(
+                "build {}: stopped, because another part failed",
+                job.part.name
+            );
+        }
+        self.progress.enter(&job.part.title(), step.name());
+        let outcome = match step {
+            Step::Fetch => job.fetch(),
+            Step::Build => job.build(),
+        };
+        outcome
+            .inspect_err(|_| self.failed.store(true, Ordering::Relaxed))
+            .map_err(|error| explain(job, &error))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

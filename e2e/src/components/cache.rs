@@ -1,5 +1,6 @@
 //! Where built parts are kept: one folder per part and state of its pins, complete or absent.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,11 +50,10 @@ impl Cache {
             hash.update(content);
         }
         let digest = hash.finalize();
-        let short: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let short = digest.iter().take(8).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
         Ok(self.root.join(format!("{}-{short}", part.name)))
     }
 

@@ -21,10 +21,10 @@ pub(super) fn check() -> Result<()> {
             "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])",
         ],
     );
-    if !python
+    if python
         .as_deref()
         .and_then(version)
-        .is_some_and(|found| found >= PYTHON)
+        .is_none_or(|found| found < PYTHON)
     {
         let (major, minor) = PYTHON;
         missing.push(format!(

@@ -2,6 +2,7 @@
 //!
 //! It writes to standard error directly, because a test runner hides what tests print, and a first run takes minutes.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,10 +77,10 @@ impl Progress {
                 } else {
                     "  |  "
                 };
-                text += &format!("{gap}{} {state}", one.what);
+                let _ = write!(text, "{gap}{} {state}", one.what);
             } else if one.told.elapsed() >= REPEAT {
                 one.told = Instant::now();
-                text += &format!("{}\n", line(&one.what, &state));
+                let _ = writeln!(text, "{}", line(&one.what, &state));
             }
         }
         say(&text);

@@ -124,7 +124,7 @@ impl Job<'_> {
                         .into_iter()
                         .chain([self.workshop.clone()]),
                 );
-                self.finish(&launch.env("CARGO_TARGET_DIR", &target))?;
+                finish(&launch.env("CARGO_TARGET_DIR", &target))?;
                 super::cache::remove(&target)?;
             }
         }
@@ -150,7 +150,7 @@ impl Job<'_> {
         program: impl AsRef<Path>,
         args: impl IntoIterator<Item = PathBuf>,
     ) -> Result<()> {
-        self.finish(&self.launch(program, args))
+        finish(&self.launch(program, args))
     }
 
     /// Builds see the developer's environment (proxies, mirrors, caches), but for what would change their outcome.
@@ -171,19 +171,20 @@ impl Job<'_> {
         launch.folder = Some(self.part.source()).filter(|folder| folder.is_dir());
         launch
     }
+}
 
-    fn finish(&self, launch: &Launch) -> Result<()> {
-        let mut launch = launch.clone();
-        if launch.program.components().count() == 1 {
-            launch.program = on_path(&launch.program)?;
-        }
-        let process = Process::start(&launch)?;
-        loop {
-            match process.exited()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{} ended with {status}", launch.program.display()),
-                None => std::thread::sleep(Duration::from_millis(50)),
-            }
+/// Runs a command to its end.
+fn finish(launch: &Launch) -> Result<()> {
+    let mut launch = launch.clone();
+    if launch.program.components().count() == 1 {
+        launch.program = on_path(&launch.program)?;
+    }
+    let process = Process::start(&launch)?;
+    loop {
+        match process.exited()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => bail!("{} ended with {status}", launch.program.display()),
+            None => std::thread::sleep(Duration::from_millis(50)),
         }
     }
 }

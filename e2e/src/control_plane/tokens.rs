@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use super::{ControlPlane, kubeconfig};
 
 /// How long the harness's own tokens live: longer than any run.
-pub const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
 impl ControlPlane {
     /// A token of a service account for an audience; the API server's own audience when `None`.

@@ -12,7 +12,9 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::Tenant;
+use crate::components::{Components, ETCD, KUBERNETES};
 use crate::ground::{Ground, GroundOptions};
+use crate::vault_server::VaultKind;
 
 /// What the team of the story writes.
 const OBJECT: &str = "\
@@ -29,11 +31,14 @@ spec:
 
 /// Shows the whole life of a Secret on real servers, and ends by itself. Fails when a step does not come about.
 pub async fn demo() -> Result<()> {
+    // A first run builds the servers, which is not part of the story.
+    let part = VaultKind::from_env()?.part();
+    tokio::task::spawn_blocking(|| Components::ensure(&[&ETCD, &KUBERNETES, part])).await??;
     let mut story = Story::begin();
     story.step("A Kubernetes control plane, a Vault server and the operator start");
     let ground = Ground::own(&GroundOptions::default()).await?;
     let kind = ground.vault().kind().name();
-    story.note(&format!(
+    note(&format!(
         "Kubernetes at {}, {kind} at {}",
         ground.control_plane().address(),
         ground.vault().address()
@@ -41,7 +46,7 @@ pub async fn demo() -> Result<()> {
     story.done();
 
     story.step("The platform team has connected Vault, once for all");
-    story.show(&kubectl(&ground, &["get", "vaultconnections"])?);
+    show(&kubectl(&ground, &["get", "vaultconnections"])?);
     story.done();
 
     story.step("The shop team keeps a password in Vault, and writes one object");
@@ -52,7 +57,7 @@ pub async fn demo() -> Result<()> {
             json!({ "username": "orders", "password": "first password" }),
         )
         .await?;
-    story.show(&OBJECT.replace("$tenant", tenant.name()));
+    show(&OBJECT.replace("$tenant", tenant.name()));
     story.start_clock();
     tenant.apply(OBJECT).await?;
     let secret = tenant
@@ -60,8 +65,8 @@ pub async fn demo() -> Result<()> {
         .await?;
     story.measured("the Secret was there after");
     tenant.ready("orders").await?;
-    story.show(&kubectl(&ground, &["-n", tenant.name(), "get", "vsec"])?);
-    story.note(&format!(
+    show(&kubectl(&ground, &["-n", tenant.name(), "get", "vsec"])?);
+    note(&format!(
         "The Secret has the keys {}",
         secret.keys().join(", ")
     ));
@@ -77,12 +82,12 @@ pub async fn demo() -> Result<()> {
     story.done();
 
     story.step("What the operator told about it, and whether it told too much");
-    story.show(&kubectl(
+    show(&kubectl(
         &ground,
         &["-n", tenant.name(), "events", "--no-headers"],
     )?);
     ground.ensure_no_leak().await?;
-    story.note("No stored value is in a log, an object, an event or a metric.");
+    note("No stored value is in a log, an object, an event or a metric.");
     story.done();
     ground.operator()?.stop().await?;
     story.end();
@@ -172,16 +177,8 @@ impl Story {
 
     fn measured(&mut self, what: &str) {
         let line = format!("{what} {}", seconds(self.clock.elapsed()));
-        self.note(&line);
+        note(&line);
         self.summary.push(format!("{}: {line}", self.title));
-    }
-
-    fn note(&self, text: &str) {
-        println!("   {text}");
-    }
-
-    fn show(&self, text: &str) {
-        println!("\n{}", indented(text));
     }
 
     fn done(&self) {
@@ -200,12 +197,24 @@ impl Story {
     }
 }
 
+fn note(text: &str) {
+    println!("   {text}");
+}
+
+fn show(text: &str) {
+    println!("\n{}\n", indented(text));
+}
+
 pub(super) fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("      {line}\n")).collect()
+    let lines: Vec<String> = text.lines().map(|line| format!("      {line}")).collect();
+    lines.join("\n")
 }
 
 fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
+    match duration.as_millis() {
+        millis if millis < 1000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
 }
 
 /// What `kubectl` prints for the administrator.

@@ -34,8 +34,8 @@ impl Ground {
             self.log_about(namespace),
         );
         add(
-            "the end of the operator's log",
-            self.operator().map(|operator| operator.log_tail(LINES / 2)),
+            "the end of the operator's log, without TRACE",
+            self.log_end(),
         );
         add("what was asked of Vault", self.asked(namespace));
         let log = &self.vault.service().launch().log;
@@ -138,6 +138,15 @@ impl Ground {
         let lines: Vec<&str> = log
             .lines()
             .filter(|line| line.contains(namespace))
+            .collect();
+        Ok(lines[lines.len().saturating_sub(LINES)..].join("\n"))
+    }
+
+    fn log_end(&self) -> Result<String> {
+        let log = self.operator()?.log()?;
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| !line.contains(" TRACE "))
             .collect();
         Ok(lines[lines.len().saturating_sub(LINES)..].join("\n"))
     }

@@ -100,7 +100,7 @@ impl Tenant {
 
     /// The object that the YAML means.
     fn object(&self, yaml: &str) -> Result<Value> {
-        let text = yaml
+        let text = outdented(yaml)
             .replace("$tenant", &self.name)
             .replace("$connection", &self.connection)
             .replace("$vault", self.vault.address());
@@ -131,11 +131,43 @@ impl Tenant {
     }
 }
 
+/// YAML that stands in Rust code begins beside the quotation mark and goes on at the code's own indentation: the
+/// indentation that all lines but the first share is taken away.
+fn outdented(yaml: &str) -> String {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let rest = yaml.lines().skip(1).filter(|line| !line.trim().is_empty());
+    let common = rest.map(indentation).min().unwrap_or_default();
+    let lines = yaml.lines().enumerate().map(|(number, line)| {
+        if number == 0 {
+            line
+        } else {
+            line.get(common..).unwrap_or_default()
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The version of a kind that is named without one.
 fn version(kind: &str) -> &'static str {
     if kind.starts_with("Vault") {
         objects::API_VERSION
     } else {
         "v1"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outdented;
+
+    #[test]
+    fn yaml_in_code_is_moved_to_the_margin() {
+        let margin = "kind: A\nmetadata:\n  name: b";
+        assert_eq!(outdented("kind: A\n    metadata:\n      name: b\n"), margin);
+        assert_eq!(
+            outdented("\n  kind: A\n  metadata:\n    name: b\n").trim_start(),
+            margin
+        );
+        assert_eq!(outdented(margin), margin);
     }
 }

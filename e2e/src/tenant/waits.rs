@@ -124,26 +124,6 @@ impl Tenant {
             Api::namespaced(self.ground().control_plane().client().clone(), self.name());
         Ok(api.get_opt(name).await?.map(SecretView))
     }
-
-    /// Waits until Vault was asked for a path of the tenant's mount at least so many times since a mark.
-    pub async fn polls(&self, since: &crate::ground::Mark, path: &str, times: usize) -> Result<()> {
-        let path = format!("{}/data/{path}", self.name());
-        let place = if std::ptr::eq(self.vault(), self.ground().vault().as_ref()) {
-            since.vault_place()
-        } else {
-            crate::audit::Place::START
-        };
-        crate::wait::until(&format!("{times} reads of {path}"), 2 * SOON, async || {
-            let reads = self
-                .vault()
-                .audit()
-                .since(place)?
-                .reads()
-                .only(|request| request.path == path);
-            Ok((reads.len() >= times).then_some(()))
-        })
-        .await
-    }
 }
 
 /// The conditions in the status of an object.

@@ -23,7 +23,7 @@ pub struct VaultRequest {
     pub operation: String,
     /// Without `/v1/`: `shop/data/orders`, `auth/kubernetes/login`.
     pub path: String,
-    /// Who asked: `root`, or how the login calls it.
+    /// Who asked: `root`, or how the login calls it; of a login, who logged in.
     pub display_name: String,
     /// The policies of the token.
     pub policies: Vec<String>,
@@ -66,6 +66,15 @@ impl VaultRequests {
     #[must_use]
     pub fn below(self, prefix: &str) -> Self {
         self.only(|request| request.path.starts_with(prefix))
+    }
+
+    /// Those of whoever logged in under a name that contains this, or has a policy of this name.
+    #[must_use]
+    pub fn of(self, name: &str) -> Self {
+        self.only(|request| {
+            request.display_name.contains(name)
+                || request.policies.iter().any(|policy| policy == name)
+        })
     }
 
     /// Those that read.

@@ -17,11 +17,7 @@ pub(super) fn write(
     (port, cluster_port): (u16, u16),
     audit: &Path,
 ) -> Result<PathBuf> {
-    let scheme = if listener == Listener::Plain {
-        "http"
-    } else {
-        "https"
-    };
+    let scheme = listener.scheme();
     let tls = tls(folder, listener, authority)?;
     let own = match kind {
         VaultKind::OpenBao => {

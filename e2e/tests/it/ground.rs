@@ -13,17 +13,9 @@ use serde_json::json;
 use vaultbridge_e2e::audit::Place;
 use vaultbridge_e2e::vault_server::Listener;
 use vaultbridge_e2e::wait::{SOON, until};
-use vaultbridge_e2e::{GroundOptions, Tenant, block_on, run_alone};
+use vaultbridge_e2e::{GroundOptions, Tenant, block_on, run, run_alone};
 
-const LIFETIME: Duration = Duration::from_secs(600);
-
-/// These tests are about the servers, so they do without the operator.
-fn bare() -> GroundOptions {
-    GroundOptions {
-        operator: false,
-        ..GroundOptions::default()
-    }
-}
+const LIFETIME: Duration = Duration::from_mins(10);
 
 async fn jwt(tenant: &Tenant, audience: &str) -> Result<String> {
     tenant
@@ -35,7 +27,7 @@ async fn jwt(tenant: &Tenant, audience: &str) -> Result<String> {
 
 #[test]
 fn a_service_account_logs_in_by_token_review_and_by_signature() -> Result<()> {
-    run_alone(&bare(), async |t| {
+    run(async |t| {
         t.put("app", json!({ "password": "open sesame" })).await?;
         for mount in ["kubernetes", "jwt"] {
             let body = json!({ "role": t.name(), "jwt": jwt(t, "vault").await? });
@@ -72,12 +64,12 @@ fn a_service_account_logs_in_by_token_review_and_by_signature() -> Result<()> {
 
 #[test]
 fn the_audit_logs_tell_who_asked_for_what() -> Result<()> {
-    run_alone(&bare(), async |t| {
+    run(async |t| {
         let control_plane = t.ground().control_plane();
         let client = control_plane.client_of(t.name(), "default").await?;
         let body = json!({ "role": t.name(), "jwt": jwt(t, "vault").await? });
 
-        let mark = t.ground().mark().await?;
+        let mark = t.mark().await?;
         let kube = control_plane.audit().log().end()?;
         for _ in 0..3 {
             let denied = Api::<Secret>::namespaced(client.clone(), t.name())
@@ -107,7 +99,7 @@ fn the_audit_logs_tell_who_asked_for_what() -> Result<()> {
             "{requests}"
         );
         assert_eq!(requests.writes().len(), 0);
-        let asked = t.ground().vault_requests(&mark)?;
+        let asked = t.vault_requests(&mark)?;
         assert_eq!(asked.clone().logins().len(), 1, "{asked}");
         assert_eq!(asked.len(), 1, "{asked}");
         Ok(())
@@ -116,7 +108,7 @@ fn the_audit_logs_tell_who_asked_for_what() -> Result<()> {
 
 #[test]
 fn a_tenant_with_its_own_server_can_seal_kill_and_restart_it() -> Result<()> {
-    run_alone(&bare(), async |t| {
+    run(async |t| {
         let vault = t.ground().another_vault(Listener::Tls).await?;
         vault.mount_kv("kept", 1).await?;
         vault
@@ -141,27 +133,33 @@ fn a_tenant_with_its_own_server_can_seal_kill_and_restart_it() -> Result<()> {
 
 #[test]
 fn the_api_server_restarts_and_a_watch_goes_on() -> Result<()> {
-    run_alone(&bare(), async |t| {
-        let control_plane = t.ground().control_plane();
-        let map = "{ kind: ConfigMap, metadata: { name: note }, data: { state: before } }";
-        t.apply(map).await?;
-        let later = t.wait("ConfigMap", "note", "to say after", |map| {
-            map["data"]["state"] == "after"
-        });
-        let restart = async {
-            control_plane.stop_apiserver().await?;
-            control_plane.start_apiserver().await?;
-            t.apply(&map.replace("before", "after")).await
-        };
-        let (later, restarted) = tokio::join!(later, restart);
-        restarted?;
-        assert_eq!(later?["data"]["state"], "after");
-        t.expect_refusal(
-            "{ kind: ConfigMap, metadata: { name: Note } }",
-            &["metadata.name", "RFC 1123"],
-        )
-        .await
-    })
+    run_alone(
+        &GroundOptions {
+            operator: false,
+            ..GroundOptions::default()
+        },
+        async |t| {
+            let control_plane = t.ground().control_plane();
+            let map = "{ kind: ConfigMap, metadata: { name: note }, data: { state: before } }";
+            t.apply(map).await?;
+            let later = t.wait("ConfigMap", "note", "to say after", |map| {
+                map["data"]["state"] == "after"
+            });
+            let restart = async {
+                control_plane.stop_apiserver().await?;
+                control_plane.start_apiserver().await?;
+                t.apply(&map.replace("before", "after")).await
+            };
+            let (later, restarted) = tokio::join!(later, restart);
+            restarted?;
+            assert_eq!(later?["data"]["state"], "after");
+            t.expect_refusal(
+                "{ kind: ConfigMap, metadata: { name: Note } }",
+                &["metadata.name", "RFC 1123"],
+            )
+            .await
+        },
+    )
 }
 
 #[test]
@@ -245,7 +243,7 @@ fn processes_with(folder: &str) -> Result<Vec<String>> {
 
 #[test]
 fn a_place_in_a_log_divides_before_from_after() -> Result<()> {
-    run_alone(&bare(), async |t| {
+    run(async |t| {
         let audit = t.vault().audit();
         let all = audit.log().since(Place::START)?;
         let end = audit.log().end()?;
@@ -260,5 +258,39 @@ fn a_place_in_a_log_divides_before_from_after() -> Result<()> {
             "the audit log shows values: {new}"
         );
         Ok(())
+    })
+}
+
+#[test]
+fn the_evidence_of_a_failure_tells_everything_but_values() -> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "password": "not for the evidence" }))
+            .await?;
+        t.apply(
+            "kind: VaultSecret
+             metadata: { name: evident }
+             spec:
+               auth: { role: $tenant }
+               sources: [{ name: app, kv: { path: $tenant/app } }]",
+        )
+        .await?;
+        t.secret_with("evident", "password", "not for the evidence")
+            .await?;
+        let evidence = t.ground().evidence(t.name()).await;
+        let path = format!("read {}/data/app", t.name());
+        for part in [
+            "\"kind\": \"VaultSecret\"",
+            "\"name\": \"evident\"",
+            &path,
+            "all logs: ",
+        ] {
+            assert!(evidence.contains(part), "{part} is not in\n{evidence}");
+        }
+        assert!(
+            !evidence.contains("not for the evidence"),
+            "it shows a value:\n{evidence}"
+        );
+        assert!(!evidence.contains("not to be had"), "{evidence}");
+        t.ground().ensure_no_leak().await
     })
 }

@@ -1,0 +1,48 @@
+# What people and the CI call. `make` alone lists it.
+
+# The server that the end-to-end tests run on: openbao or vault.
+SERVER ?= openbao
+
+CARGO_FLAGS ?= --locked
+GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test e2e lint components crds bench clean cargo build
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  SERVER=vault runs demo, dev, test and e2e on HashiCorp Vault instead of OpenBao."
+
+demo: build ## Watch it work on real servers: a Secret is made, changes, heals and goes
+	@SERVER=$(SERVER) $(GROUND) demo
+
+dev: build ## The same servers and the operator, left running for you to play with
+	@SERVER=$(SERVER) $(GROUND) dev
+
+test: cargo ## Prove everything: format, lints, dependencies, unit tests, end-to-end tests
+	@SERVER=$(SERVER) e2e/phases.sh format lints dependencies unit components e2e
+
+e2e: cargo ## Prove the promises on real servers only; TEST=words chooses tests by name
+	@SERVER=$(SERVER) e2e/phases.sh components e2e
+
+lint: cargo ## Check format, lints and dependencies only
+	@e2e/phases.sh format lints dependencies
+
+components: cargo ## Build the real servers once, into a cache outside the tree
+	@$(GROUND) components
+
+crds: build ## Generate crds/ from src/api
+	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir crds
+
+bench: cargo ## Measure, beside a bare writer of the same objects
+	@SERVER=$(SERVER) cargo bench $(CARGO_FLAGS) -p vaultbridge-e2e
+
+clean: cargo ## Remove what was built here; the cache of the servers stays
+	@cargo clean
+
+build: cargo
+	@cargo build $(CARGO_FLAGS) --workspace --bins
+
+cargo:
+	@command -v cargo >/dev/null || { echo "Rust is missing; get it from https://rustup.rs" >&2; exit 1; }
