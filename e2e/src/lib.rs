@@ -62,6 +62,7 @@ pub mod operator;
 pub mod ports;
 pub mod process;
 mod run;
+pub mod stopwatch;
 pub mod tenant;
 pub mod vault_server;
 pub mod wait;

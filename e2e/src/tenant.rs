@@ -10,12 +10,17 @@ use crate::objects;
 use crate::operator::Operator;
 use crate::vault_server::{Listener, Role, VaultServer};
 
+mod app;
+mod events_of;
 mod objects_of;
 mod oracles;
 mod secret;
 mod waits;
 
+pub use app::in_words;
+pub use events_of::EventView;
 pub use secret::SecretView;
+pub use waits::{condition, conditions};
 
 /// The room of one test. Its name is that of
 /// - the namespace, with the service account `default`,

@@ -14,8 +14,10 @@ use crate::api::{GROUP, MANAGER};
 pub struct Owners {
     /// How many keys of `data` our manager owns.
     pub our_keys: usize,
-    /// How many keys of `data`, and annotations of ours, somebody else set last.
-    pub foreign_edits: usize,
+    /// How many keys of `data` somebody else set last, or applied with the same value.
+    pub foreign_keys: usize,
+    /// How many annotations of our domain somebody else set last, or applied with the same value.
+    pub foreign_marks: usize,
     /// Labels that our manager set.
     pub labels: Vec<String>,
     /// Annotations that our manager set.
@@ -38,8 +40,8 @@ pub fn owners(entries: &[ManagedFieldsEntry]) -> Owners {
             owners.labels.extend(labels);
             owners.annotations.extend(annotations);
         } else {
-            let of_ours = annotations.iter().filter(|name| is_ours(name)).count();
-            owners.foreign_edits += keys.len() + of_ours;
+            owners.foreign_keys += keys.len();
+            owners.foreign_marks += annotations.iter().filter(|name| is_ours(name)).count();
         }
     }
     owners
@@ -82,7 +84,7 @@ mod tests {
         );
         let theirs = entry("kubectl-edit", json!({"f:data": {"f:c": {}}}));
         let owners = owners(&[ours, theirs]);
-        assert_eq!((owners.our_keys, owners.foreign_edits), (2, 1));
+        assert_eq!((owners.our_keys, owners.foreign_keys), (2, 1));
     }
 
     #[test]
@@ -91,12 +93,12 @@ mod tests {
             "argo",
             json!({"f:metadata": {"f:labels": {"f:x": {}}, "f:annotations": {"f:y": {}}}}),
         );
-        assert_eq!(owners(&[label]).foreign_edits, 0);
+        assert_eq!(owners(&[label]), Owners::default());
         let state = entry(
             "kubectl",
             json!({"f:metadata": {"f:annotations": {"f:vaultbridge.dev/state": {}}}}),
         );
-        assert_eq!(owners(&[state]).foreign_edits, 1);
+        assert_eq!(owners(&[state]).foreign_marks, 1);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Applied {
     pub resource_version: String,
     /// Its record.
     pub record: Record,
-    /// Whether anything was written.
+    /// Whether that changed anything: the API server stores nothing when all is as it was.
     pub written: bool,
 }
 
@@ -43,25 +43,20 @@ pub async fn apply(
         (Claim::Update(secret), true) => Some(write(job, &desired, Some(secret), context).await),
         (Claim::Update(_), false) => None,
     };
+    let before = observed
+        .target
+        .as_ref()
+        .map(|secret| secret.resource_version.clone());
     let resource_version = match written {
         Some(Ok(meta)) => meta.resource_version,
         Some(Err(error)) => return Err(refusals::write(name, &error)),
-        None => observed
-            .target
-            .as_ref()
-            .map(|secret| secret.resource_version.clone())
-            .unwrap_or_default(),
+        None => before.clone().unwrap_or_default(),
     };
     tidy_up(observed, context).await?;
-    let Desired {
-        record,
-        write,
-        data: _,
-    } = desired;
     Ok(Applied {
+        written: before.as_ref() != Some(&resource_version),
         resource_version,
-        record,
-        written: write,
+        record: desired.record,
     })
 }
 

@@ -14,6 +14,7 @@ use super::settle::Settling;
 use crate::api::destination::{DeletionPolicy, SecretType};
 use crate::api::{MANAGED_BY, MANAGER, VaultSecret};
 use crate::cluster::SecretMeta;
+use crate::cluster::managed_fields::Owners;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::record::{ANNOTATION, Record, SourceRecord};
 use crate::render;
@@ -79,7 +80,7 @@ pub fn build(
     let intact = observed
         .target
         .as_ref()
-        .is_some_and(|secret| is_intact(job, secret, &record));
+        .is_some_and(|secret| is_dressed(job, secret) && is_trusted(secret, &record, observed));
     let write = trigger == Trigger::TargetChanged || !(recorded && intact);
     Ok(Desired {
         data,
@@ -136,18 +137,33 @@ fn record(
     }
 }
 
-/// Whether everything about the Secret but the values themselves is as we would write it, and nobody else set any of them.
-pub fn is_intact(job: &Job, secret: &SecretMeta, record: &Record) -> bool {
+/// Whether labels, annotations and ownership of the Secret are as we would write them.
+pub fn is_dressed(job: &Job, secret: &SecretMeta) -> bool {
     let metadata = metadata(job, Some(secret));
     let annotations = secret
         .annotations
         .iter()
         .filter(|(name, _)| *name != ANNOTATION);
-    secret.owners.our_keys == record.keys
-        && secret.owners.foreign_edits == 0
-        && secret.labels == metadata.labels
+    secret.labels == metadata.labels
         && annotations.eq(metadata.annotations.iter())
         && secret.owner_references == metadata.owner_references
+}
+
+/// Whether the values are surely what the record says: this process wrote or read them in this very state, or, after a
+/// restart, nobody else has set any of them. Somebody who applies the same values shares them with us from then on, so
+/// the second question alone would never come to rest.
+pub fn is_trusted(secret: &SecretMeta, record: &Record, observed: &Observed) -> bool {
+    let Owners {
+        our_keys,
+        foreign_keys,
+        foreign_marks,
+        labels: _,
+        annotations: _,
+    } = &secret.owners;
+    match &observed.memory.known_good {
+        Some(known) => *known == secret.resource_version,
+        None => (*our_keys, *foreign_keys, *foreign_marks) == (record.keys, 0, 0),
+    }
 }
 
 /// What the Secret's metadata shall be: ours as asked for, everybody else's as it is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::build::is_intact;
+use super::build::{is_dressed, is_trusted};
 use super::claim::Claim;
 use super::memory::Failed;
 use super::observe::Observed;
@@ -20,7 +20,7 @@ pub enum Decision {
     Rest(Record),
     /// Nothing until then: an earlier failure is being waited out.
     Wait(Timestamp),
-    /// Somebody touched the Secret without leaving a trace on its data: read it and compare it with this record.
+    /// Somebody touched the Secret, and may or may not have changed its values: read it and compare it with this record.
     Verify(Record),
     /// Ask Vault.
     Fetch(Trigger),
@@ -59,18 +59,15 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     if record.request != job.request || record.owner_uid != job.uid {
         return Decision::Fetch(Trigger::SpecChanged);
     }
-    if !is_intact(job, secret, record) {
+    let trusted = is_trusted(secret, record, observed);
+    let forged = !trusted && secret.owners.foreign_marks > 0;
+    if forged || !is_dressed(job, secret) {
         return Decision::Fetch(Trigger::TargetChanged);
     }
     if observed.memory.failed.is_some() {
         return Decision::Fetch(Trigger::Retry);
     }
-    if observed
-        .memory
-        .known_good
-        .as_ref()
-        .is_some_and(|known| *known != secret.resource_version)
-    {
+    if !trusted {
         return Decision::Verify(record.clone());
     }
     let due = next_poll(job, observed.memory.polled, observed);

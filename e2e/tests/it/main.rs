@@ -1,3 +1,4 @@
 //! The promises, one module each, proven on real servers with the built binary.
 
+mod calm;
 mod ground;
