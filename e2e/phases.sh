@@ -18,11 +18,11 @@ lints() { cargo clippy $flags --workspace --all-targets -- -D warnings; }
 dependencies() {
   local deny=(ground exec cargo-deny) said
   command -v cargo-deny >/dev/null && deny=(cargo-deny)
-  "${deny[@]}" --log-level warn check bans licenses sources || return
-  if said=$("${deny[@]}" --log-level warn check advisories 2>&1); then
+  "${deny[@]}" --workspace --locked --log-level warn check bans licenses sources || return
+  if said=$("${deny[@]}" --workspace --locked --log-level warn check advisories 2>&1); then
     echo "$said"
   elif grep -q 'failed to fetch advisory database' <<<"$said"; then
-    echo "advisories skipped: the advisory database cannot be fetched from here"
+    echo "SKIPPED: advisories. Their database cannot be fetched from here; bans, licences and sources were checked." >&2
   else
     echo "$said"
     return 1

@@ -105,12 +105,7 @@ pub async fn route(mut changes: mpsc::UnboundedReceiver<Change>, context: Arc<Co
                 context.objects.with_target(key)
             }
             Change::ServiceAccount(key) => context.objects.with_service_account(key),
-            Change::Namespace(name) => context
-                .objects
-                .in_namespace(name)
-                .into_iter()
-                .map(|(key, _)| key)
-                .collect(),
+            Change::Namespace(name) => context.objects.in_namespace(name),
             Change::ConfigMap(key) => {
                 wake_references(key, CaBundleKind::ConfigMap, &context);
                 Vec::new()
@@ -244,10 +239,10 @@ fn index_secret(
 ) -> bool {
     let Some(Ok(object)) = object.map(|object| &object.0) else {
         // Gone, or unreadable: either way it has no claim on any Secret.
-        let affected = context.objects.remove(key);
+        let (uid, affected) = context.objects.remove(key);
         wake_all(affected, context);
-        if object.is_none() {
-            context.metrics.forget_object(&key.namespace, &key.name);
+        if let Some(uid) = uid {
+            context.forget(key, &uid);
         }
         return true;
     };

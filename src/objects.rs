@@ -28,7 +28,11 @@ struct Summary {
     target: String,
     connection: String,
     service_account: String,
+    reads: Vec<Place>,
 }
+
+/// A mount and a path as a person wrote them.
+pub type Place = (String, String);
 
 /// Another object that wants to write the same Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +65,11 @@ impl Objects {
         affected
     }
 
-    /// Takes out an object. Returns the others that shared its target.
-    pub fn remove(&self, key: &Key) -> Vec<Key> {
-        self.lock().unlink(key)
+    /// Takes out an object. Returns its UID, if it was known, and the others that shared its target.
+    pub fn remove(&self, key: &Key) -> (Option<String>, Vec<Key>) {
+        let mut inner = self.lock();
+        let uid = inner.get(key).map(|summary| summary.uid.clone());
+        (uid, inner.unlink(key))
     }
 
     /// Every object that is known.
@@ -96,11 +102,19 @@ impl Objects {
         self.lock().targets.get(target).cloned().unwrap_or_default()
     }
 
-    /// Objects of a namespace, each with its UID.
-    pub fn in_namespace(&self, namespace: &str) -> Vec<(Key, String)> {
+    /// Objects of a namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Key> {
+        let inner = self.lock();
+        let objects = inner.namespaces.get(namespace).into_iter().flatten();
+        objects.map(|(name, _)| Key::new(namespace, name)).collect()
+    }
+
+    /// Objects of a namespace that read that place, each with its UID.
+    pub fn reading(&self, namespace: &str, place: &Place) -> Vec<(Key, String)> {
         let inner = self.lock();
         let objects = inner.namespaces.get(namespace).into_iter().flatten();
         objects
+            .filter(|(_, summary)| summary.reads.contains(place))
             .map(|(name, summary)| (Key::new(namespace, name), summary.uid.clone()))
             .collect()
     }
@@ -177,6 +191,13 @@ impl Summary {
             target: object.target_name().into(),
             connection: object.spec.connection_ref.name.clone(),
             service_account: object.spec.auth.service_account_name.clone(),
+            reads: object
+                .spec
+                .sources
+                .iter()
+                .filter_map(|source| source.kv.as_ref())
+                .map(|kv| (kv.mount.clone(), kv.path.clone()))
+                .collect(),
         }
     }
 }
@@ -213,6 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn who_reads_a_place_is_known_and_who_reads_another_is_not_bothered() {
+        let objects = Objects::default();
+        objects.put(&object("a", "x"));
+        let place = |path: &str| (String::new(), path.to_owned());
+        assert_eq!(
+            objects.reading("shop", &place("secret/a")),
+            vec![(Key::new("shop", "a"), "uid-a".to_owned())]
+        );
+        assert_eq!(objects.reading("shop", &place("secret/b")), vec![]);
+        assert_eq!(objects.reading("other", &place("secret/a")), vec![]);
+    }
+
+    #[test]
     fn an_unchanged_object_wakes_nobody() {
         let objects = Objects::default();
         objects.put(&object("a", "x"));
@@ -225,10 +259,9 @@ mod tests {
         let objects = Objects::default();
         objects.put(&object("a", "x"));
         objects.put(&object("b", "x"));
-        assert_eq!(
-            objects.remove(&Key::new("shop", "a")),
-            vec![Key::new("shop", "b")]
-        );
+        let (uid, affected) = objects.remove(&Key::new("shop", "a"));
+        assert_eq!(uid.as_deref(), Some("uid-a"));
+        assert_eq!(affected, vec![Key::new("shop", "b")]);
         assert_eq!(
             objects.with_target(&Key::new("shop", "x")),
             vec![Key::new("shop", "b")]

@@ -49,7 +49,7 @@ use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Key};
 use crate::connections::Connections;
 use crate::metrics::Metrics;
-use crate::objects::Objects;
+use crate::objects::{Objects, Place};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -218,14 +218,21 @@ impl Context {
         let _ = self.wake_connection.send(connection.into());
     }
 
-    /// Vault holds something new that others in the namespace may use as well: have them look. Only the same service account
+    /// Vault holds something new at a place that others may read as well: have them look. Only the same service account
     /// shares readings, so nobody outside the namespace can be concerned.
-    pub fn nudge_others(&self, finder: &Key) {
-        for (key, uid) in self.objects.in_namespace(&finder.namespace) {
+    pub fn nudge_others(&self, finder: &Key, place: &Place) {
+        for (key, uid) in self.objects.reading(&finder.namespace, place) {
             if key != *finder {
                 self.memories.nudge(&uid);
                 let _ = self.wake.send(key);
             }
         }
+    }
+
+    /// Forgets what was kept of an object that is gone.
+    pub fn forget(&self, key: &Key, uid: &str) {
+        self.memories.forget(uid);
+        self.overlay.forget(uid);
+        self.metrics.forget_object(&key.namespace, &key.name);
     }
 }

@@ -412,7 +412,7 @@ mod tests {
         );
         breaks(
             layers_are_kept,
-            &[("src/reconcile/decide.rs", "use crate::vault::X;")],
+            &[("src/reconcile/decide.rs", "use crate::metrics::X;")],
             &["src/reconcile/decide.rs:1"],
         );
         breaks(

@@ -264,10 +264,11 @@ impl Ground {
         Ok(())
     }
 
-    /// Removes the ground's files; the servers must have ended, or end now.
+    /// Ends the servers and removes the ground's files. Fails when somebody still holds the ground.
     pub(crate) fn remove(self: Arc<Self>) -> Result<()> {
-        let folder = self.folder.clone();
-        drop(self);
+        let ground = Arc::into_inner(self).context("end the ground: somebody still uses it")?;
+        let folder = ground.folder.clone();
+        drop(ground);
         fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))
     }
 }

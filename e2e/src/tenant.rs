@@ -11,6 +11,7 @@ use crate::operator::Operator;
 use crate::vault_server::{Listener, Role, VaultServer};
 
 mod app;
+mod dry_run;
 mod events_of;
 mod objects_of;
 mod oracles;
@@ -18,6 +19,7 @@ mod secret;
 mod waits;
 
 pub use app::in_words;
+pub use dry_run::Answer;
 pub use events_of::EventView;
 pub use secret::SecretView;
 pub use waits::{condition, conditions};

@@ -127,3 +127,24 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_entry_in_the_documentation_and_none_is_unknown() {
+        let text = include_str!("../../docs/reasons.md");
+        let mut headings: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("### "))
+            .collect();
+        let mut words = Reason::ALL.map(Reason::as_str).to_vec();
+        headings.sort_unstable();
+        words.sort_unstable();
+        assert_eq!(
+            headings, words,
+            "docs/reasons.md has another list of reasons than src/api/reason.rs"
+        );
+    }
+}

@@ -28,6 +28,8 @@ pub struct Source {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(has(self.mount) && self.mount != '') || self.path.contains('/')")
     .message("kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount"))]
+#[x_kube(validation = Rule::new("(has(self.mount) && self.mount != '') || !self.path.matches('^(sys|auth|identity|cubbyhole)/')")
+    .message("kv.path must be a path of a KV engine, not of sys/, auth/, identity/ or cubbyhole/"))]
 #[x_kube(validation = Rule::new("!has(self.version) || self.version == 0 || !has(self.engineVersion) || self.engineVersion != 'V1'")
     .message("kv.version pins a version of KV v2; KV v1 keeps none, so leave it out or set engineVersion to V2"))]
 pub struct KvSource {
@@ -37,7 +39,6 @@ pub struct KvSource {
     #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
     #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
     #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\x00-\\x1f\\x7f]')").message("must not contain %, ?, # or control characters; write the path as it is, unescaped"))]
-    #[x_kube(validation = Rule::new("!self.matches('^(sys|auth|identity|cubbyhole)/')").message("must be a path of a KV engine, not of sys/, auth/, identity/ or cubbyhole/"))]
     pub path: String,
 
     /// The mount of the engine. Set it, and engineVersion, to spare the look-up of the mount.

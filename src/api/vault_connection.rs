@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounded::BoundedText;
+use super::bounded::{BoundedText, VAULT_NAMESPACE, VAULT_NAMESPACE_FIX, bounded_selector};
 use super::vault_secret::AuthMethod;
 
 /// Where Vault is, how to trust it, and who may use it.
@@ -56,6 +56,7 @@ pub struct VaultConnectionSpec {
     /// Vault namespace of logins and reads that name none.
     #[serde(default)]
     #[schemars(length(max = 256))]
+    #[x_kube(validation = Rule::new(VAULT_NAMESPACE).message(VAULT_NAMESPACE_FIX))]
     pub vault_namespace: String,
 
     /// How to trust the server, and how it shall trust us.
@@ -165,6 +166,8 @@ pub struct ConnectionAuth {
     #[schemars(length(max = 256))]
     #[x_kube(validation = Rule::new(r"self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$') || self == ''")
         .message("must be the mount of the auth method, such as kubernetes or clusters/prod, without auth/ and without slashes at the ends"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
+    #[x_kube(validation = Rule::new("!self.startsWith('auth/')").message("must be given without the leading auth/"))]
     pub mount: String,
 
     /// Audiences of the service accounts' tokens.
@@ -183,6 +186,7 @@ pub struct AllowedNamespaces {
 
     /// Labels of namespaces. As everywhere in Kubernetes, an empty selector `{}` matches every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "bounded_selector")]
     pub selector: Option<LabelSelector>,
 }
 

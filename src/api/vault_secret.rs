@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounded::{OBJECT_NAME, OBJECT_NAME_FIX, VAULT_NAMESPACE, VAULT_NAMESPACE_FIX};
 use super::destination::Destination;
 use super::source::Source;
 
@@ -69,8 +70,7 @@ pub struct VaultSecretSpec {
     /// Vault namespace of the sources (Vault Enterprise, OpenBao). Empty: the connection's.
     #[serde(default)]
     #[schemars(length(max = 256))]
-    #[x_kube(validation = Rule::new(r"self.matches('^[^/%?#\\x00-\\x1f\\x7f]+(/[^/%?#\\x00-\\x1f\\x7f]+)*/?$') || self == ''")
-        .message("must be a Vault namespace such as team-a or team-a/dev, without a leading slash"))]
+    #[x_kube(validation = Rule::new(VAULT_NAMESPACE).message(VAULT_NAMESPACE_FIX))]
     pub vault_namespace: String,
 
     /// As whom to log in to Vault.
@@ -111,6 +111,7 @@ pub struct ConnectionRef {
     /// Name of the VaultConnection.
     #[serde(default = "default_connection")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(OBJECT_NAME).message(OBJECT_NAME_FIX))]
     pub name: String,
 }
 
@@ -138,6 +139,7 @@ pub struct Auth {
     /// The service account of this namespace whose token is shown to Vault.
     #[serde(default = "default_service_account")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new(OBJECT_NAME).message(OBJECT_NAME_FIX))]
     pub service_account_name: String,
 
     /// Audiences of that token. Empty: the connection's, or else `vault`.
@@ -148,6 +150,7 @@ pub struct Auth {
     /// Vault namespace of the login, where it is another than that of the sources.
     #[serde(default)]
     #[schemars(length(max = 256))]
+    #[x_kube(validation = Rule::new(VAULT_NAMESPACE).message(VAULT_NAMESPACE_FIX))]
     pub vault_namespace: String,
 }
 

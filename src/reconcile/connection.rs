@@ -25,13 +25,16 @@ use crate::connections::observer::RequestObserver;
 use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
 use crate::connections::{Connection, Entry, Outage, Reachability, probe};
 use crate::schedule;
-use crate::vault::{Client, Health};
+use crate::vault::{self, Client, Health};
 
 /// How often a server that answers is asked for its health.
 const HEALTHY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest pause between two probes of a server that does not answer: recovery is a matter of seconds.
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(3);
+
+/// How long a probe may take, whatever the timeout of other requests.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long old tokens of changed settings may take to be revoked.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -86,7 +89,7 @@ pub async fn reconcile(
             return Ok(publish(object, &verdict, None, Action::await_change(), &context).await);
         }
         Resolved::Usable(connection) => {
-            let answer = connection.client.health().await;
+            let answer = ask(&connection.client).await;
             (connection, answer)
         }
     };
@@ -94,6 +97,15 @@ pub async fn reconcile(
     let (verdict, action) = note(&name, &connection, outage, &context);
     replace(&name, Entry::Usable(connection), &context).await;
     Ok(publish(object, &verdict, answer.ok().as_ref(), action, &context).await)
+}
+
+/// The server's health. A server that takes longer than this for the simplest of all questions serves nobody.
+async fn ask(client: &Client) -> Result<Health, vault::Error> {
+    let answer = tokio::time::timeout(PROBE_TIMEOUT, client.health()).await;
+    answer.unwrap_or_else(|_| {
+        let reason = format!("timed out after {} s", PROBE_TIMEOUT.as_secs());
+        Err(vault::Error::Unreachable { reason })
+    })
 }
 
 /// Forgets a VaultConnection that was deleted, and ends its sessions.

@@ -72,7 +72,10 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     }
     let due = next_poll(job, observed.memory.polled, observed);
     let failed_before_start = observed.memory.polled.is_none() && was_failing(observed);
-    if observed.memory.nudged || failed_before_start || due.is_some_and(|due| due <= observed.now) {
+    if observed.memory.is_nudged()
+        || failed_before_start
+        || due.is_some_and(|due| due <= observed.now)
+    {
         return Decision::Fetch(Trigger::RefreshDue);
     }
     Decision::Rest(record.clone())
@@ -114,7 +117,7 @@ pub fn retry_time(
 /// that waits for no time was found by an earlier step, which has just let this pass through.
 fn wait(failed: &Failed, observed: &Observed) -> Option<Timestamp> {
     let clock_set_back = failed.at > observed.now;
-    if failed.world != observed.world() || observed.memory.nudged || clock_set_back {
+    if failed.world != observed.world() || observed.memory.is_nudged() || clock_set_back {
         return None;
     }
     failed.retry_at.filter(|at| *at > observed.now)

@@ -24,6 +24,9 @@ const SHARED_FOR: Duration = Duration::from_secs(30);
 /// How old it may be where a person is waiting: somebody edited the object, or mends what failed.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
+/// How long an answer may take before the connection is suspected.
+const SLOW: Duration = Duration::from_secs(3);
+
 /// What is wanted of a reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -47,8 +50,8 @@ pub async fn fetch(
     let readings = job
         .sources
         .iter()
-        .map(|source| read(job, source, max_age(job, trigger), need, context));
-    let result = try_join_all(readings).await;
+        .map(|source| read(job, source, max_age(job, source, trigger), need, context));
+    let result = unless_outage(job, Box::pin(try_join_all(readings)), context).await;
     if let Err(failure) = &result
         && matches!(
             failure.reason,
@@ -60,9 +63,34 @@ pub async fn fetch(
     result
 }
 
+/// Waits for Vault, but not for one that the connection's probe finds dead meanwhile: a server that hangs would keep
+/// workers busy that other servers' objects need.
+async fn unless_outage<T>(
+    job: &Job,
+    mut reading: impl Future<Output = Result<T, Failure>> + Unpin,
+    context: &Context,
+) -> Result<T, Failure> {
+    loop {
+        match tokio::time::timeout(SLOW, &mut reading).await {
+            Ok(result) => return result,
+            Err(_) => context.suspect(&job.connection.name),
+        }
+        if let Reachability {
+            outage: Some(outage),
+            ..
+        } = job.connection.reachability()
+        {
+            return Err(refusals::outage(job, outage.reason));
+        }
+    }
+}
+
 /// A poll may share a reading that is younger than the shortest pause between two polls; then one read per interval
 /// serves everybody, and nobody skips a turn because of its own last reading.
-fn max_age(job: &Job, trigger: Trigger) -> Duration {
+fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
+    if source.version > 0 && trigger == Trigger::RefreshDue {
+        return Duration::MAX; // a pinned version does not change
+    }
     let interval = job.interval.unwrap_or(SHARED_FOR);
     match trigger {
         Trigger::RefreshDue => interval
@@ -102,7 +130,7 @@ async fn read(
         .await;
     let (reading, news) = read.map_err(|refusal| refusal.failure(job, source))?;
     if news {
-        context.nudge_others(&job.key);
+        context.nudge_others(&job.key, &(source.mount.clone(), source.path.clone()));
     }
     Ok(reading.outcome)
 }

@@ -17,8 +17,17 @@ pub struct Memory {
     pub failed: Option<Failed>,
     /// Resource version at which the Secret was last known to hold our data: written or verified by this process.
     pub known_good: Option<String>,
-    /// Somebody found out that Vault holds something new for this object.
-    pub nudged: bool,
+    /// How often somebody found out that Vault holds something new for this object.
+    pub nudges: u64,
+    /// How many of these an attempt has answered.
+    pub answered: u64,
+}
+
+impl Memory {
+    /// Whether somebody found out that Vault holds something new, and no attempt was made since.
+    pub fn is_nudged(&self) -> bool {
+        self.nudges > self.answered
+    }
 }
 
 /// A failed attempt.
@@ -46,22 +55,18 @@ impl Memories {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
-    /// Replaces what is known of the object. A nudge that arrived during the pass is kept.
-    pub fn set(&self, uid: &str, memory: Memory, nudge_seen: bool) {
+    /// Replaces what is known of the object, but for nudges that arrived during the pass.
+    pub fn set(&self, uid: &str, memory: Memory) {
         let mut memories = self.lock();
-        let nudged = memories.get(uid).is_some_and(|known| known.nudged) && !nudge_seen;
-        memories.insert(
-            uid.into(),
-            Memory {
-                nudged: nudged || memory.nudged,
-                ..memory
-            },
-        );
+        let nudges = memories
+            .get(uid)
+            .map_or(memory.nudges, |known| known.nudges);
+        memories.insert(uid.into(), Memory { nudges, ..memory });
     }
 
     /// Notes that Vault holds something new for the object.
     pub fn nudge(&self, uid: &str) {
-        self.lock().entry(uid.into()).or_default().nudged = true;
+        self.lock().entry(uid.into()).or_default().nudges += 1;
     }
 
     /// Forgets the object.

@@ -32,7 +32,7 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         memory,
     } = report;
     let (uid, key) = (observed.uid(), Key::of(&observed.object.metadata));
-    context.memories.set(uid, memory, observed.memory.nudged);
+    context.memories.set(uid, memory);
     context.metrics.pass(
         &key.namespace,
         &key.name,

@@ -54,10 +54,7 @@ pub struct Report {
 
 /// Works out everything that the pass tells.
 pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Report {
-    let memory = Memory {
-        nudged: false,
-        ..observed.memory.clone()
-    };
+    let memory = observed.memory.clone();
     match outcome {
         Outcome::Pending => {
             let ended = ("pending", status::last_reason(observed));
@@ -104,7 +101,8 @@ fn looked(observed: &Observed, known_good: Option<String>) -> Memory {
         polled: Some(observed.now),
         failed: None,
         known_good,
-        nudged: false,
+        answered: observed.memory.nudges,
+        nudges: observed.memory.nudges,
     }
 }
 
@@ -182,6 +180,7 @@ fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure, memory: Mem
         retry_at,
         Memory {
             failed: Some(failed),
+            answered: observed.memory.nudges,
             ..memory
         },
     )

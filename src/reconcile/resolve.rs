@@ -94,9 +94,13 @@ pub struct DestinationJob {
     pub missing_source_policy: MissingSourcePolicy,
 }
 
-/// Checks everything. `None`: the connection was not looked at yet, and whoever looks will wake us.
+/// Checks everything. `None`: there is nothing to do yet, because the connection was not looked at and whoever looks will
+/// wake us; or nothing any more, because the object is being deleted and its Secret must not be made again.
 pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
     let (object, spec) = (&observed.object, &observed.object.spec);
+    if object.metadata.deletion_timestamp.is_some() {
+        return Ok(None);
+    }
     let key = Key::of(&object.metadata);
     let interval = parse_duration(&spec.refresh.interval)
         .map_err(|error| invalid(format!("spec.refresh.interval: {error}")))?;
@@ -245,10 +249,14 @@ fn source(source: &Source) -> Result<SourceJob, Failure> {
             "spec.sources[{name}].kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount"
         )));
     }
-    if !mount.is_empty() {
-        paths::check(mount)
-            .map_err(|problem| invalid(format!("spec.sources[{name}].kv.mount {problem}")))?;
-    }
+    let (field, place) = if mount.is_empty() {
+        ("path", path)
+    } else {
+        ("mount", mount)
+    };
+    paths::check(place)
+        .and_then(|()| paths::check_mount(place))
+        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.{field} {problem}")))?;
     let engine = match engine_version {
         KvEngineVersion::Auto => None,
         KvEngineVersion::V1 => Some(vault::KvVersion::V1),

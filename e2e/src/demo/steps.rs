@@ -6,6 +6,7 @@
 )]
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -49,29 +50,7 @@ pub async fn demo() -> Result<()> {
     show(&kubectl(&ground, &["get", "vaultconnections"])?);
     story.done();
 
-    story.step("The shop team keeps a password in Vault, and writes one object");
-    let tenant = Tenant::new(ground.clone(), "shop").await?;
-    tenant
-        .put(
-            "orders",
-            json!({ "username": "orders", "password": "first password" }),
-        )
-        .await?;
-    show(&OBJECT.replace("$tenant", tenant.name()));
-    story.start_clock();
-    tenant.apply(OBJECT).await?;
-    let secret = tenant
-        .secret_with("orders", "password", "first password")
-        .await?;
-    story.measured("the Secret was there after");
-    tenant.ready("orders").await?;
-    show(&kubectl(&ground, &["-n", tenant.name(), "get", "vsec"])?);
-    note(&format!(
-        "The Secret has the keys {}",
-        secret.keys().join(", ")
-    ));
-    story.done();
-
+    let tenant = publish(&mut story, &ground).await?;
     heal(&mut story, &tenant).await?;
 
     story.step("The team deletes its object");
@@ -91,7 +70,35 @@ pub async fn demo() -> Result<()> {
     story.done();
     ground.operator()?.stop().await?;
     story.end();
+    drop(tenant);
     ground.remove()
+}
+
+/// The first Secret comes about.
+async fn publish(story: &mut Story, ground: &Arc<Ground>) -> Result<Tenant> {
+    story.step("The shop team keeps a password in Vault, and writes one object");
+    let tenant = Tenant::new(ground.clone(), "shop").await?;
+    tenant
+        .put(
+            "orders",
+            json!({ "username": "orders", "password": "first password" }),
+        )
+        .await?;
+    show(&OBJECT.replace("$tenant", tenant.name()));
+    story.start_clock();
+    tenant.apply(OBJECT).await?;
+    let secret = tenant
+        .secret_with("orders", "password", "first password")
+        .await?;
+    story.measured("the Secret was there after");
+    tenant.ready("orders").await?;
+    show(&kubectl(ground, &["-n", tenant.name(), "get", "vsec"])?);
+    note(&format!(
+        "The Secret has the keys {}",
+        secret.keys().join(", ")
+    ));
+    story.done();
+    Ok(tenant)
 }
 
 /// The Secret follows Vault, and survives people.

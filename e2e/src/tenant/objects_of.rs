@@ -10,7 +10,8 @@ use super::Tenant;
 use crate::objects;
 
 /// Kinds without a namespace, as far as tests write them.
-const CLUSTER_WIDE: [&str; 5] = [
+const CLUSTER_WIDE: [&str; 6] = [
+    "CustomResourceDefinition",
     "VaultConnection",
     "Namespace",
     "ClusterRole",
@@ -99,7 +100,7 @@ impl Tenant {
     }
 
     /// The object that the YAML means.
-    fn object(&self, yaml: &str) -> Result<Value> {
+    pub(super) fn object(&self, yaml: &str) -> Result<Value> {
         let text = outdented(yaml)
             .replace("$tenant", &self.name)
             .replace("$connection", &self.connection)
