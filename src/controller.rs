@@ -25,8 +25,8 @@ use crate::cluster::Key;
 use crate::cluster::caches::Change;
 use crate::reconcile::{self, Context};
 
-/// How many passes over VaultConnections run at once; there are few of them.
-const CONNECTIONS_AT_ONCE: u16 = 8;
+/// How many passes over VaultConnections run at once: so many that servers that swallow requests do not hold up the others.
+const CONNECTIONS_AT_ONCE: u16 = 64;
 
 /// Runs passes over VaultSecrets until `shutdown`, at most `concurrency` at once; those under way are finished.
 pub async fn run_secrets(

@@ -13,6 +13,7 @@ mod fetch;
 mod memory;
 mod observe;
 mod paths;
+mod patience;
 mod publish;
 mod refusals;
 mod report;
@@ -27,10 +28,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource};
 use tokio::sync::mpsc;
 
 use self::claim::Claim;
@@ -39,6 +40,7 @@ use self::failure::Failure;
 use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
+pub use self::patience::Patience;
 use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
@@ -81,6 +83,8 @@ pub struct Context {
     pub memories: Memories,
     /// What we wrote and the watch has not brought back yet.
     pub overlay: Overlay,
+    /// Passes that take long.
+    pub patience: Patience,
     /// Publishes events.
     pub events: Events,
     /// Counts.
@@ -110,9 +114,20 @@ pub async fn reconcile(
     object: Arc<DeserializeGuard<VaultSecret>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
+    let key = Key::of(object.meta());
+    let uid = object.meta().uid.clone().unwrap_or_default();
+    if context.patience.is_exhausted(&uid) {
+        return Ok(Action::await_change());
+    }
+    let pass = Box::pin(whole(object, context.clone()));
+    Ok(patience::wait(pass, &uid, key, &context).await)
+}
+
+/// A pass with its report, whatever happens in it.
+async fn whole(object: Arc<DeserializeGuard<VaultSecret>>, context: Arc<Context>) -> Action {
     let object = match &object.0 {
         Ok(object) => Arc::new(object.clone()),
-        Err(invalid) => return Ok(publish::undecodable(&invalid.error, &object, &context).await),
+        Err(invalid) => return publish::undecodable(&invalid.error, &object, &context).await,
     };
     let observed = observe::observe(object, &context).await;
     let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
@@ -134,7 +149,7 @@ pub async fn reconcile(
         ),
     };
     let report = report::report(&observed, job.as_ref(), outcome);
-    Ok(publish::publish(&observed, report, &context).await)
+    publish::publish(&observed, report, &context).await
 }
 
 /// The steps in their order.

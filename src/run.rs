@@ -25,7 +25,7 @@ use crate::controller;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::reconcile::{Context, Memories, Overlay, Settings};
+use crate::reconcile::{Context, Memories, Overlay, Patience, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -104,6 +104,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     {
         warn!("some passes did not finish in time; the next start looks at their objects again");
     }
+    context.patience.give_up();
     let ended = context
         .sessions
         .revoke_all(context.clock.deadline(FAREWELL))
@@ -137,6 +138,7 @@ fn context(
         keys,
         memories: Memories::default(),
         overlay: Overlay::default(),
+        patience: Patience::default(),
         metrics,
         wake,
         wake_connection,

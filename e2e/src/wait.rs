@@ -35,3 +35,8 @@ pub async fn until<T>(
         tokio::time::sleep(PAUSE).await;
     }
 }
+
+/// Lets time go by. Only for what has no event to wait for, such as the moment at which a storm kills.
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}

@@ -54,16 +54,7 @@ pub async fn reconcile(
 ) -> Result<Action, Infallible> {
     let object = match &object.0 {
         Ok(object) => object,
-        Err(invalid) => {
-            let name = object.meta().name.clone().unwrap_or_default();
-            let message = format!(
-                "it cannot be read: {}; compare the installed CRDs with the operator's version",
-                invalid.error
-            );
-            warn!(connection = name, message, "VaultConnection not usable");
-            replace(&name, Entry::Unusable { message }, &context).await;
-            return Ok(Action::await_change());
-        }
+        Err(invalid) => return Ok(undecodable(&invalid.error, &object, &context).await),
     };
     let name = object.metadata.name.clone().unwrap_or_default();
     let (connection, answer) = match resolve(object, &context).await {
@@ -106,6 +97,31 @@ async fn ask(client: &Client) -> Result<Health, vault::Error> {
         let reason = format!("timed out after {} s", PROBE_TIMEOUT.as_secs());
         Err(vault::Error::Unreachable { reason })
     })
+}
+
+/// A connection that this program cannot read: told on it, once, and unusable for all who name it.
+async fn undecodable(
+    why: &str,
+    object: &DeserializeGuard<VaultConnection>,
+    context: &Context,
+) -> Action {
+    let name = object.meta().name.clone().unwrap_or_default();
+    let message =
+        format!("it cannot be read: {why}; compare the installed CRDs with the operator's version");
+    warn!(connection = name, message, "VaultConnection not usable");
+    context.metrics.connection(&name, false);
+    let notice = Notice {
+        warning: true,
+        reason: Reason::InvalidSpec,
+        action: "Decode",
+        note: message.clone(),
+    };
+    replace(&name, Entry::Unusable { message }, context).await;
+    context
+        .events
+        .publish(&notice, &object.object_ref(&()))
+        .await;
+    Action::await_change()
 }
 
 /// Forgets a VaultConnection that was deleted, and ends its sessions.

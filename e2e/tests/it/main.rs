@@ -2,4 +2,5 @@
 
 mod api;
 mod calm;
+mod faults;
 mod ground;

@@ -1,0 +1,5 @@
+//! When a server misbehaves the Secrets stay as they are, people are told once, and everything goes on by itself.
+
+mod outages;
+mod storm;
+mod strangers;
