@@ -43,6 +43,8 @@ pub struct Connection {
     pub client: vault::Client,
     /// Hash of the settings that the client was made of.
     pub settings_hash: String,
+    /// Address of the server.
+    pub address: String,
     /// Vault namespace of requests that name none.
     pub vault_namespace: String,
     /// Defaults of logins.
@@ -101,6 +103,13 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether paths and logins mean there what they mean here: otherwise a Secret made from the one tells nothing of the other.
+    pub fn means_the_same_as(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.vault_namespace == other.vault_namespace
+            && self.auth == other.auth
+    }
+
     /// Whether it answers, as of the last probe.
     pub fn reachability(&self) -> Reachability {
         self.reachability

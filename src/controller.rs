@@ -263,7 +263,8 @@ fn index_connection(
         tokio::spawn(async move { reconcile::connection::forget(&name, &context).await });
     } else if context.connections.get(&key.name).is_none() {
         // Whoever waited for a connection of that name learns that there will be one.
-        wake_all(context.objects.with_connection(&key.name), context);
+        let waiting = context.objects.with_connection(&key.name);
+        wake_all(waiting.into_iter().map(|(key, _)| key).collect(), context);
     }
     true
 }

@@ -134,7 +134,7 @@ impl Objects {
     }
 
     /// Objects that use that connection.
-    pub fn with_connection(&self, connection: &str) -> Vec<Key> {
+    pub fn with_connection(&self, connection: &str) -> Vec<(Key, String)> {
         let inner = self.lock();
         let all = inner.namespaces.iter().flat_map(|(namespace, objects)| {
             objects
@@ -142,7 +142,7 @@ impl Objects {
                 .map(move |(name, summary)| (namespace, name, summary))
         });
         all.filter(|(_, _, summary)| summary.connection == connection)
-            .map(|(namespace, name, _)| Key::new(namespace, name))
+            .map(|(namespace, name, summary)| (Key::new(namespace, name), summary.uid.clone()))
             .collect()
     }
 

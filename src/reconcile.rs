@@ -44,7 +44,7 @@ pub use self::patience::Patience;
 use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
-use self::settle::Settled;
+use self::settle::{Before, Settled};
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
@@ -210,16 +210,16 @@ async fn look(
     observed: &Observed,
     context: &Context,
 ) -> Result<Settled, Failure> {
-    let record = observed.record.as_ref();
+    let before = Before::of_pass(observed);
     if trigger == Trigger::RefreshDue {
         let readings = fetch::fetch(job, trigger, Need::Fingerprints, context).await?;
-        match settle::settle(job, record, readings, true)? {
+        match settle::settle(job, before, readings, true)? {
             Settled::Render(_) => {}
             settled @ (Settled::Unchanged(_) | Settled::DeleteSecret(_)) => return Ok(settled),
         }
     }
     let readings = fetch::fetch(job, trigger, Need::Values, context).await?;
-    settle::settle(job, record, readings, false)
+    settle::settle(job, before, readings, false)
 }
 
 impl Context {

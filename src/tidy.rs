@@ -5,6 +5,7 @@
 //! what to do. Each rule is also shown something bad, so that a rule that sees nothing is found out.
 
 mod source;
+mod texts;
 
 use source::{Source, tree};
 

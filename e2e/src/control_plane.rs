@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use kube::Client;
 use rcgen::KeyPair;
 use serde_json::{Value, json};
@@ -28,6 +28,9 @@ pub use tokens::TOKEN_LIFETIME;
 
 /// How long a server may take until it is ready.
 const START: Duration = Duration::from_mins(1);
+
+/// How long an API server may take to end. By itself it waits up to a minute for its clients.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What can be chosen about a control plane.
 #[derive(Debug, Clone, Default)]
@@ -121,11 +124,10 @@ impl ControlPlane {
         .await
     }
 
-    /// Stops the API server; etcd keeps the objects.
+    /// Stops the API server; etcd keeps the objects. A server that waits for its clients is killed after a while, as a node
+    /// would do with it.
     pub async fn stop_apiserver(&self) -> Result<()> {
-        let status = self.apiserver.terminate().await?;
-        ensure!(status.success(), "kube-apiserver ended with {status}");
-        Ok(())
+        self.apiserver.terminate_or_kill(GRACE).await
     }
 
     /// The API server as a process, to kill or freeze it.
@@ -198,7 +200,7 @@ fn token_keys() -> Result<(String, String)> {
     Ok((keys.serialize_pem(), keys.public_key_pem()))
 }
 
-/// The audit policy: every request but those of the control plane itself.
+/// The audit policy: every request but those of the control plane itself; of requests for tokens also what they ask for.
 fn audit_policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -207,6 +209,7 @@ fn audit_policy() -> Value {
         "rules": [
             { "level": "None", "users": ["system:apiserver", "system:kube-controller-manager"] },
             { "level": "None", "userGroups": ["system:serviceaccounts:kube-system"] },
+            { "level": "Request", "resources": [{ "group": "", "resources": ["serviceaccounts/token"] }] },
             { "level": "Metadata" },
         ],
     })

@@ -71,4 +71,4 @@ pub mod wait;
 
 pub use ground::{Ground, GroundOptions, Mark};
 pub use run::{block_on, run, run_alone};
-pub use tenant::{SecretView, Tenant};
+pub use tenant::{READ, SecretView, Tenant, says, source};

@@ -68,9 +68,19 @@ pub fn binary() -> Result<PathBuf> {
 }
 
 impl Operator {
-    /// Starts the operator with its service account's kubeconfig, logging everything, and with these flags added. It is
-    /// not yet ready: see [`ready`](Self::ready).
+    /// Starts the operator with its service account's kubeconfig, logging everything, with leave to use plain http, and with these
+    /// flags added. It is not yet ready: see [`ready`](Self::ready).
     pub async fn start(
+        control_plane: &ControlPlane,
+        folder: &Path,
+        flags: &[&str],
+    ) -> Result<Self> {
+        let flags: Vec<&str> = [&["--allow-plain-http"], flags].concat();
+        Self::start_with_exactly(control_plane, folder, &flags).await
+    }
+
+    /// The same with these flags only, as in a cluster where plain http is not for tests.
+    pub async fn start_with_exactly(
         control_plane: &ControlPlane,
         folder: &Path,
         flags: &[&str],
@@ -78,7 +88,7 @@ impl Operator {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let kubeconfig = control_plane.kubeconfig_of(NAMESPACE, ACCOUNT).await?;
         let address = format!("127.0.0.1:{}", ports::pick()?);
-        let args = ["run", "--http-address", &address, "--allow-plain-http"]
+        let args = ["run", "--http-address", &address]
             .into_iter()
             .chain(flags.iter().copied());
         let launch = Launch::new("the operator", binary()?, args, folder.join("operator.log"))

@@ -11,16 +11,20 @@ use crate::operator::Operator;
 use crate::vault_server::{Listener, Role, VaultServer};
 
 mod app;
+mod connection;
 mod dry_run;
 mod events_of;
+mod keeping;
 mod objects_of;
 mod oracles;
+mod reader;
 mod secret;
 mod waits;
 
 pub use app::in_words;
 pub use dry_run::Answer;
 pub use events_of::EventView;
+pub use keeping::{READ, says, source};
 pub use secret::SecretView;
 pub use waits::{condition, conditions};
 

@@ -20,6 +20,8 @@ mod audit;
 mod auth;
 mod config;
 mod kv;
+mod namespaces;
+mod tokens;
 
 pub use audit::{VaultAudit, VaultRequest, VaultRequests};
 pub use auth::Role;

@@ -23,6 +23,7 @@ pub const VAULT_NAMESPACE_FIX: &str =
 pub fn bounded_selector(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({
         "type": "object",
+        "x-kubernetes-map-type": "atomic",
         "description": "Labels of namespaces. As everywhere in Kubernetes, an empty selector `{}` matches every namespace.",
         "properties": {
             "matchLabels": {

@@ -69,6 +69,7 @@ pub struct VaultConnectionSpec {
 
     /// Namespaces whose VaultSecrets may use this connection. Left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub allowed_namespaces: Option<AllowedNamespaces>,
 
     /// Headers to send with every request, for proxies that want them.

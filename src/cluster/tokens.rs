@@ -70,6 +70,7 @@ fn classify(account: &Key, error: WriteError) -> TokenError {
         WriteError::NotFound => TokenError::NotFound(name),
         WriteError::Quota(why)
         | WriteError::Denied(why)
+        | WriteError::Immutable(why)
         | WriteError::Invalid(why)
         | WriteError::TooLarge(why) => TokenError::Denied { name, why },
         error @ (WriteError::AlreadyExists | WriteError::Conflict | WriteError::Terminating) => {

@@ -27,6 +27,9 @@ pub enum WriteError {
     /// The object is too large for the API server.
     #[error("{0}")]
     TooLarge(String),
+    /// The object cannot be changed in this way, only deleted and created.
+    #[error("{0}")]
+    Immutable(String),
     /// The object breaks a rule of its kind.
     #[error("{0}")]
     Invalid(String),
@@ -60,6 +63,7 @@ impl WriteError {
             (409, "AlreadyExists") => Self::AlreadyExists,
             (409, _) => Self::Conflict,
             (413, _) => Self::TooLarge(message),
+            (422, _) if message.contains("field is immutable") => Self::Immutable(message),
             (422, _) => Self::Invalid(message),
             (400..=499, _) if status.code != 429 && status.code != 408 && status.code != 401 => {
                 Self::Denied(message)
@@ -127,6 +131,21 @@ mod tests {
         assert!(matches!(
             WriteError::from_status(&status(403, "Forbidden", message)),
             WriteError::Terminating
+        ));
+    }
+
+    #[test]
+    fn what_can_only_be_made_anew_is_told_from_what_is_wrong() {
+        let immutable =
+            "Secret \"a\" is invalid: data: Forbidden: field is immutable when `immutable` is set";
+        assert!(matches!(
+            WriteError::from_status(&status(422, "Invalid", immutable)),
+            WriteError::Immutable(_)
+        ));
+        let wrong = "Secret \"a\" is invalid: data[.dockerconfigjson]: Required value";
+        assert!(matches!(
+            WriteError::from_status(&status(422, "Invalid", wrong)),
+            WriteError::Invalid(_)
         ));
     }
 

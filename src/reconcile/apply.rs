@@ -37,10 +37,12 @@ pub async fn apply(
         (Claim::Refused(failure), _) => return Err(failure.clone()),
         (Claim::Create, _) => Some(write(job, &desired, None, context).await),
         (Claim::Update(secret), true) if has_other_type(&desired, observed) => {
-            remove(&job.destination.key, secret, context).await?;
-            Some(write(job, &desired, None, context).await)
+            Some(make_anew(job, &desired, secret, context).await)
         }
-        (Claim::Update(secret), true) => Some(write(job, &desired, Some(secret), context).await),
+        (Claim::Update(secret), true) => match write(job, &desired, Some(secret), context).await {
+            Err(WriteError::Immutable(_)) => Some(make_anew(job, &desired, secret, context).await),
+            written => Some(written),
+        },
         (Claim::Update(_), false) => None,
     };
     let before = observed
@@ -76,12 +78,26 @@ pub async fn tidy_up(observed: &Observed, context: &Context) -> Result<(), Failu
     }
 }
 
-/// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server will tell.
+/// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server then
+/// refuses the change, as it does for a Secret that somebody made immutable.
 fn has_other_type(desired: &Desired, observed: &Observed) -> bool {
     observed
         .record
         .as_ref()
         .is_some_and(|record| record.secret_type != desired.record.secret_type)
+}
+
+/// Deletes the Secret and creates it as wanted. What others had put on it is gone, as with any deletion.
+async fn make_anew(
+    job: &Job,
+    desired: &Desired,
+    secret: &Arc<SecretMeta>,
+    context: &Context,
+) -> Result<SecretMeta, WriteError> {
+    let key = &job.destination.key;
+    secrets::delete(&context.client, key, secret).await?;
+    context.caches.secrets.deleted(key, &secret.uid);
+    write(job, desired, None, context).await
 }
 
 async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Result<(), Failure> {

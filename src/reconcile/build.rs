@@ -254,6 +254,7 @@ fn check_type(secret_type: SecretType, data: &SecretData) -> Result<(), Failure>
 pub fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
     match record {
         SourceRecord::Static {
+            place: _,
             version,
             fingerprint: _,
             missing,

@@ -27,17 +27,6 @@ pub enum Claim {
 /// belongs to none of them, the oldest gets it.
 pub fn claim(job: &Job, observed: &Observed) -> Claim {
     let name = &job.destination.key.name;
-    if observed
-        .namespace
-        .as_ref()
-        .is_some_and(|namespace| namespace.terminating)
-    {
-        let message = format!(
-            "namespace {} is being deleted; nothing is written into it any more",
-            job.key.namespace
-        );
-        return Claim::Refused(Failure::new(Reason::NamespaceTerminating, message));
-    }
     let holder = holder(observed);
     if let Some(rival) = winner(observed, holder, &job.uid) {
         let message = format!(

@@ -221,6 +221,7 @@ fn usable(
         identity: format!("{name}#{settings_hash}"),
         client,
         settings_hash,
+        address: spec.address.clone(),
         vault_namespace: spec.vault_namespace.clone(),
         auth: spec.auth.clone(),
         allowed: spec.allowed_namespaces.clone(),
@@ -280,7 +281,17 @@ async fn replace(name: &str, entry: Entry, context: &Context) {
         (Some(Entry::Usable(old)), Entry::Usable(new)) => old.identity == new.identity,
         _ => false,
     };
+    let moved = match (&before, &entry) {
+        (Some(Entry::Usable(old)), Entry::Usable(new)) => !old.means_the_same_as(new),
+        _ => false,
+    };
     context.connections.set(name, entry);
+    if moved {
+        // Their Secrets were made from what lies elsewhere: have them look before their next poll is due.
+        for (_, uid) in context.objects.with_connection(name) {
+            context.memories.nudge(&uid);
+        }
+    }
     wake_dependents(name, context);
     if let (Some(Entry::Usable(old)), false) = (before, same_server) {
         end(&old, context).await;
@@ -304,7 +315,7 @@ async fn end(old: &Connection, context: &Context) {
 }
 
 fn wake_dependents(name: &str, context: &Context) {
-    for key in context.objects.with_connection(name) {
+    for (key, _) in context.objects.with_connection(name) {
         let _ = context.wake.send(key);
     }
 }
@@ -324,9 +335,11 @@ async fn publish(
     );
     let turned =
         last.map(|last| (&last.status, &last.reason)) != now.map(|now| (&now.status, &now.reason));
-    // One write per outage: while it lasts, another cause of it alone is no news.
+    // One write per outage: while it lasts, another cause of it alone is no news. What is wrong with the spec is a person's to mend,
+    // step by step, so each step is told.
     let news = turned
         || verdict.status == Some(true)
+        || verdict.reason == Reason::InvalidSpec
         || before.observed_generation != status.observed_generation;
     if status == before || !news {
         return action;

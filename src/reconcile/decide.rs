@@ -37,8 +37,8 @@ pub enum Trigger {
     TargetMissing,
     /// Somebody else changed the Secret.
     TargetChanged,
-    /// The last attempt failed.
-    Retry,
+    /// The last attempt failed, so long ago; zero if something that it depended on has changed.
+    Retry(Duration),
     /// It is time to look, or somebody found out that there is something new.
     RefreshDue,
 }
@@ -62,10 +62,15 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     let trusted = is_trusted(secret, record, observed);
     let forged = !trusted && secret.owners.foreign_marks > 0;
     if forged || !is_dressed(job, secret) {
-        return Decision::Fetch(Trigger::TargetChanged);
+        // New labels are asked for by the object; nobody touched the Secret.
+        return Decision::Fetch(if trusted && is_news(observed) {
+            Trigger::SpecChanged
+        } else {
+            Trigger::TargetChanged
+        });
     }
-    if observed.memory.failed.is_some() {
-        return Decision::Fetch(Trigger::Retry);
+    if let Some(failed) = &observed.memory.failed {
+        return Decision::Fetch(Trigger::Retry(waited(failed, observed)));
     }
     if !trusted {
         return Decision::Verify(record.clone());
@@ -104,10 +109,12 @@ pub fn retry_time(
 ) -> Option<Timestamp> {
     use super::failure::Retry;
     let backoff = schedule::backoff(attempts, observed.uid());
+    let interval = job.and_then(|job| job.interval).unwrap_or(backoff);
     let pause = match retry {
         Retry::OnChange => return None,
         Retry::Backoff => backoff,
-        Retry::Interval => job.and_then(|job| job.interval).unwrap_or(backoff),
+        Retry::BackoffToInterval => backoff.min(interval),
+        Retry::Interval => interval,
         Retry::After(pause) => pause.max(Duration::from_secs(1)),
     };
     observed.now.checked_add(pause).ok()
@@ -123,7 +130,19 @@ fn wait(failed: &Failed, observed: &Observed) -> Option<Timestamp> {
     failed.retry_at.filter(|at| *at > observed.now)
 }
 
+/// How long a failed attempt was waited out.
+fn waited(failed: &Failed, observed: &Observed) -> Duration {
+    if failed.world == observed.world() {
+        Duration::try_from(observed.now.duration_since(failed.at)).unwrap_or_default()
+    } else {
+        Duration::ZERO
+    }
+}
+
 fn without_record(observed: &Observed) -> Trigger {
+    if let Some(failed) = &observed.memory.failed {
+        return Trigger::Retry(waited(failed, observed));
+    }
     let wrote_before = observed
         .object
         .status
@@ -134,6 +153,12 @@ fn without_record(observed: &Observed) -> Trigger {
         (None, false) => Trigger::FirstSync,
         (Some(_), _) => Trigger::TargetChanged,
     }
+}
+
+/// Whether the spec is newer than the last report.
+fn is_news(observed: &Observed) -> bool {
+    let told = observed.object.status.as_ref();
+    told.and_then(|status| status.observed_generation) != observed.object.metadata.generation
 }
 
 fn was_failing(observed: &Observed) -> bool {

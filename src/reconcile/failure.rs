@@ -22,6 +22,9 @@ pub enum Retry {
     OnChange,
     /// After a pause that grows from a second to five minutes.
     Backoff,
+    /// After a pause that grows as well, but not beyond the interval: what is missing in Vault is looked for as often as
+    /// what is there.
+    BackoffToInterval,
     /// At the next regular poll: Vault holds something that does not fit, and a change of it is found by polling.
     Interval,
     /// After this long, because the server said so.
@@ -103,11 +106,10 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::KeyConflict
         | Reason::InvalidKeyName
         | Reason::SecretTooLarge => Retry::Interval,
+        Reason::PathNotFound | Reason::SourceDeleted => Retry::BackoffToInterval,
         Reason::TokenRequestDenied
         | Reason::LoginFailed
         | Reason::PermissionDenied
-        | Reason::PathNotFound
-        | Reason::SourceDeleted
         | Reason::VaultUnavailable
         | Reason::VaultSealed
         | Reason::RateLimited

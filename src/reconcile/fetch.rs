@@ -99,7 +99,9 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
         Trigger::FirstSync | Trigger::TargetMissing | Trigger::TargetChanged => {
             interval.min(SHARED_FOR)
         }
-        Trigger::SpecChanged | Trigger::Retry => interval.min(FRESH_FOR),
+        // Nobody's reading from before the failure will do, and everybody who failed at about the same time shares the next.
+        Trigger::Retry(waited) if !waited.is_zero() => interval.min(waited.mul_f64(0.8)),
+        Trigger::SpecChanged | Trigger::Retry(_) => interval.min(FRESH_FOR),
     }
 }
 

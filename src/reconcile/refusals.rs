@@ -138,10 +138,12 @@ pub fn write(name: &str, error: &WriteError) -> Failure {
             Reason::NamespaceTerminating,
             "the namespace is being deleted; nothing is written into it any more",
         ),
-        WriteError::Denied(why) | WriteError::Invalid(why) => Failure::new(
-            Reason::AdmissionDenied,
-            format!("the API server refuses Secret {name}: {why}"),
-        ),
+        WriteError::Denied(why) | WriteError::Immutable(why) | WriteError::Invalid(why) => {
+            Failure::new(
+                Reason::AdmissionDenied,
+                format!("the API server refuses Secret {name}: {why}"),
+            )
+        }
         WriteError::TooLarge(why) => Failure::new(
             Reason::SecretTooLarge,
             format!("the API server refuses Secret {name}: {why}"),

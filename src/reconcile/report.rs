@@ -224,7 +224,7 @@ fn notice_of_repair(observed: &Observed, trigger: Trigger, applied: &Applied) ->
         Trigger::FirstSync
         | Trigger::SpecChanged
         | Trigger::TargetChanged
-        | Trigger::Retry
+        | Trigger::Retry(_)
         | Trigger::RefreshDue => return None,
     };
     Some(Notice {
@@ -258,5 +258,6 @@ fn is_news(observed: &Observed, failure: &Failure) -> bool {
         synced.reason == failure.reason.as_str()
             && synced.message == truncate(&failure.message, MAX_MESSAGE_BYTES)
     });
-    !told && !failure.is_outage()
+    // No event can be written into a namespace that is being deleted.
+    !told && !failure.is_outage() && failure.reason != Reason::NamespaceTerminating
 }

@@ -98,10 +98,11 @@ pub struct DestinationJob {
 /// wake us; or nothing any more, because the object is being deleted and its Secret must not be made again.
 pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
     let (object, spec) = (&observed.object, &observed.object.spec);
+    let key = Key::of(&object.metadata);
+    check_namespace(observed, &key)?;
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
-    let key = Key::of(&object.metadata);
     let interval = parse_duration(&spec.refresh.interval)
         .map_err(|error| invalid(format!("spec.refresh.interval: {error}")))?;
     let sources = spec
@@ -137,6 +138,19 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         sources,
         mapping,
     }))
+}
+
+/// Said before anything else: in a namespace that is being deleted one thing after the other goes missing.
+fn check_namespace(observed: &Observed, key: &Key) -> Result<(), Failure> {
+    let namespace = observed.namespace.as_ref();
+    if namespace.is_some_and(|namespace| namespace.terminating) {
+        let message = format!(
+            "namespace {} is being deleted; nothing is written into it any more",
+            key.namespace
+        );
+        return Err(Failure::new(Reason::NamespaceTerminating, message));
+    }
+    Ok(())
 }
 
 /// Whether the connection's administrator admits the namespace.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::failure::Failure;
+use super::observe::Observed;
 use super::resolve::{Job, SourceJob};
+use super::status;
 use crate::api::Reason;
 use crate::api::destination::MissingSourcePolicy;
-use crate::record::{Record, SourceRecord};
+use crate::record::{Record, SourceRecord, request_hash};
 use crate::vault::{KvOutcome, KvSecret};
 
 /// What follows from the readings.
@@ -30,17 +32,37 @@ pub struct Settling {
     pub record: SourceRecord,
 }
 
+/// What is known of the sources from before.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// The record on the Secret.
+    record: Option<&'a Record>,
+    /// Whether the Secret, and the record with it, was deleted because a path was gone, and nothing was asked anew since.
+    deleted: bool,
+}
+
+/// What is known of one path from before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Was {
+    /// Nothing: it was never asked for, or under another path.
+    Unknown,
+    /// The Secret was made without it.
+    Missing,
+    /// The Secret was made of it.
+    There,
+}
+
 /// Compares. `readings` are in the order of the job's sources; `only_if_changed` is false where the Secret must be
 /// rendered whatever Vault says.
 pub fn settle(
     job: &Job,
-    record: Option<&Record>,
+    before: Before<'_>,
     readings: Vec<KvOutcome>,
     only_if_changed: bool,
 ) -> Result<Settled, Failure> {
     let mut settling = Vec::with_capacity(readings.len());
     for (source, reading) in job.sources.iter().zip(readings) {
-        match settle_source(job, source, record, reading)? {
+        match settle_source(job, source, before, reading)? {
             Ok(one) => settling.push(one),
             Err(gone) => return Ok(Settled::DeleteSecret(gone)),
         }
@@ -49,7 +71,9 @@ pub fn settle(
         .iter()
         .map(|one| (&one.name, &one.record))
         .collect();
-    let unchanged = record.filter(|record| only_if_changed && record.sources.iter().eq(records));
+    let unchanged = before
+        .record
+        .filter(|record| only_if_changed && record.sources.iter().eq(records));
     Ok(unchanged.map_or_else(
         || Settled::Render(settling),
         |record| Settled::Unchanged(record.clone()),
@@ -60,10 +84,11 @@ pub fn settle(
 fn settle_source(
     job: &Job,
     source: &SourceJob,
-    record: Option<&Record>,
+    before: Before<'_>,
     reading: KvOutcome,
 ) -> Result<Result<Settling, Failure>, Failure> {
-    let name = source.name.clone();
+    let (name, place) = (source.name.clone(), place(job, source));
+    let was = before.of(&name, &place);
     let gone = match reading {
         KvOutcome::Found {
             fingerprint,
@@ -71,6 +96,7 @@ fn settle_source(
             value,
         } => {
             let record = SourceRecord::Static {
+                place,
                 version,
                 fingerprint: fingerprint.as_ref().into(),
                 missing: false,
@@ -89,6 +115,7 @@ fn settle_source(
         name,
         secret: None,
         record: SourceRecord::Static {
+            place,
             version: None,
             fingerprint: String::new(),
             missing: true,
@@ -97,15 +124,69 @@ fn settle_source(
     if source.optional {
         return Ok(Ok(nothing));
     }
-    let existed = record.is_some_and(|record| record.sources.contains_key(&source.name));
-    let failure = failure(job, source, gone, existed);
+    let failure = failure(job, source, gone, was != Was::Unknown);
     match job.destination.missing_source_policy {
-        MissingSourcePolicy::Prune if existed => Ok(Ok(nothing)),
-        MissingSourcePolicy::Delete if existed => Ok(Err(failure)),
+        MissingSourcePolicy::Prune if was != Was::Unknown => Ok(Ok(nothing)),
+        MissingSourcePolicy::Delete if was == Was::There => Ok(Err(failure)),
         MissingSourcePolicy::Retain | MissingSourcePolicy::Prune | MissingSourcePolicy::Delete => {
             Err(failure)
         }
     }
+}
+
+impl<'a> Before<'a> {
+    /// What a pass knows of it.
+    pub fn of_pass(observed: &'a Observed) -> Self {
+        let told = observed.object.status.as_ref();
+        let same_spec = told.and_then(|status| status.observed_generation)
+            == observed.object.metadata.generation;
+        Self {
+            record: observed.record.as_ref(),
+            deleted: observed.target.is_none()
+                && same_spec
+                && status::last_reason(observed) == Reason::SourceDeleted,
+        }
+    }
+
+    /// What was at the place when the Secret was made. A path that was only just written down, or corrected, has never
+    /// been there as far as we know: a typing error must not empty a Secret.
+    fn of(self, name: &str, place: &str) -> Was {
+        let Some(record) = self.record else {
+            return if self.deleted {
+                Was::There
+            } else {
+                Was::Unknown
+            };
+        };
+        match record.sources.get(name) {
+            Some(SourceRecord::Static {
+                place: known,
+                missing,
+                version: _,
+                fingerprint: _,
+            }) if known == place => {
+                if *missing {
+                    Was::Missing
+                } else {
+                    Was::There
+                }
+            }
+            Some(SourceRecord::Static { .. }) | None => Was::Unknown,
+        }
+    }
+}
+
+/// A short name for where a source is read.
+fn place(job: &Job, source: &SourceJob) -> String {
+    let parts = [
+        job.connection.name.as_str(),
+        &job.vault_namespace,
+        &full_path(source),
+        &source.version.to_string(),
+    ];
+    let mut name = request_hash(&parts.join("\n"));
+    name.truncate(16);
+    name
 }
 
 #[derive(Clone, Copy)]

@@ -59,6 +59,8 @@ struct Inner {
     headers: HeaderMap,
     namespace: Option<HeaderValue>,
     timeout: Duration,
+    /// Whether TLS is spoken without a client certificate.
+    anonymous: bool,
     limit: Semaphore,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -78,6 +80,7 @@ impl Client {
             headers: settings::headers(&settings.headers)?,
             namespace: settings::namespace(&settings.namespace)?,
             timeout: settings.timeout,
+            anonymous: target.secure && settings.client_identity.is_none(),
             limit: Semaphore::new(
                 settings
                     .max_concurrent_requests
@@ -140,7 +143,8 @@ impl Client {
         // The semaphore is never closed; the permit is kept until the body is read.
         let _permit = inner.limit.acquire().await;
         let began = clock::now();
-        let outcome = transport::exchange(&inner.http, request, inner.timeout).await;
+        let outcome =
+            transport::exchange(&inner.http, request, inner.timeout, inner.anonymous).await;
         if let Some(observer) = &inner.observer {
             observer.request(call.operation, word(&outcome), began.elapsed());
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use zeroize::Zeroizing;
 
 use super::error::{Error, printable};
@@ -127,17 +127,24 @@ impl Resolve for Resolver {
     }
 }
 
-/// Sends the request and reads the reply.
+/// Sends the request and reads the reply. `anonymous` says that TLS is spoken without a client certificate.
 pub(super) async fn exchange(
     http: &reqwest::Client,
     request: http::Request<Vec<u8>>,
     timeout: Duration,
+    anonymous: bool,
 ) -> Result<Reply, Failure> {
     let broken = |error: reqwest::Error| Failure {
         passing: is_passing(&error),
         error: unreachable(&error, timeout),
     };
-    let mut response = http.execute(into_request(request)?).await.map_err(broken)?;
+    let sent = http.execute(into_request(request)?).await;
+    let mut response = sent.map_err(|error| {
+        if anonymous && is_unanswered(&error) {
+            return unanswered();
+        }
+        broken(error)
+    })?;
     let status = response.status().as_u16();
     let header = |name| {
         response
@@ -213,6 +220,21 @@ fn is_passing(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect() && !error.is_builder() && !error.is_redirect()
 }
 
+/// Whether the connection came about and then ended without a word: HTTP/2 does not tell of an alert that ended TLS.
+fn is_unanswered(error: &reqwest::Error) -> bool {
+    is_passing(error) && causes(error).find_map(plain_cause).is_none()
+}
+
+fn unanswered() -> Failure {
+    let reason = "the server ends the connection without an answer; if it wants a client certificate, set spec.tls.clientCertificateRef";
+    Failure {
+        error: Error::Unreachable {
+            reason: reason.to_owned(),
+        },
+        passing: true,
+    }
+}
+
 fn unreachable(error: &reqwest::Error, timeout: Duration) -> Error {
     let reason = causes(error).find_map(plain_cause).unwrap_or_else(|| {
         match (error.is_timeout(), error.is_connect()) {
@@ -264,10 +286,14 @@ fn tls_cause(error: &rustls::Error) -> String {
         // A bad signature is what an authority of the same name but with another key looks like.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => "certificate not trusted: no known authority has signed it".to_owned(),
+        ) => {
+            "certificate not trusted: no known authority has signed it; put its authority into spec.tls.caBundle or spec.tls.caBundleRef".to_owned()
+        },
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "certificate not trusted: it is for another name".to_owned(),
+        ) => {
+            "certificate not trusted: it is for another name; set spec.tls.serverName to a name that is in it".to_owned()
+        },
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => "certificate not trusted: it has expired".to_owned(),
@@ -275,6 +301,9 @@ fn tls_cause(error: &rustls::Error) -> String {
             format!("certificate not trusted: {}", printable(why.to_string()))
         }
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS".to_owned(),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server wants a client certificate; set spec.tls.clientCertificateRef".to_owned()
+        }
         rustls::Error::AlertReceived(alert) => format!("the server ends TLS with {alert:?}"),
         other => format!("TLS fails: {}", printable(other.to_string())),
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use kube::Client;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::audit::{AuditLog, Place};
 use crate::wait::until;
@@ -35,6 +36,8 @@ pub struct KubeRequest {
     pub uri: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// What was sent, if it was a request for a token; `Null` otherwise.
+    pub body: Value,
 }
 
 /// Requests, to be narrowed down step by step: `requests.writes().resource("secrets").in_namespace("shop")`.
@@ -180,6 +183,8 @@ struct Event {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    #[serde(default)]
+    request_object: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -228,6 +233,7 @@ impl Event {
             name,
             uri: self.request_uri,
             code: self.response_status.code,
+            body: self.request_object,
         }
     }
 }

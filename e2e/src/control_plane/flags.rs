@@ -100,7 +100,7 @@ pub(super) fn apiserver(folder: &Path, files: &Files, port: u16, etcd_port: u16)
             "--service-account-key-file={}",
             files.token_public.display()
         ),
-        "--api-audiences=https://kubernetes.default.svc,vault".to_owned(),
+        "--api-audiences=https://kubernetes.default.svc".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         // There is no service network here, and a loopback address is not allowed as an endpoint.
         "--endpoint-reconciler-type=none".to_owned(),

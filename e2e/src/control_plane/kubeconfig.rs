@@ -43,6 +43,11 @@ fn kubeconfig(server: &str, ca: &str, user: &Value) -> Value {
 pub(super) async fn client(file: &Path) -> Result<Client> {
     let kubeconfig =
         Kubeconfig::read_from(file).with_context(|| format!("read {}", file.display()))?;
+    connect(kubeconfig).await
+}
+
+/// A client for a kubeconfig.
+pub(super) async fn connect(kubeconfig: Kubeconfig) -> Result<Client> {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
 }

@@ -56,4 +56,10 @@ impl ControlPlane {
     pub async fn client_of(&self, namespace: &str, account: &str) -> Result<Client> {
         kubeconfig::client(&self.kubeconfig_of(namespace, account).await?).await
     }
+
+    /// A client that shows this token.
+    pub async fn client_with(&self, token: &str) -> Result<Client> {
+        let config = kubeconfig::with_token(&self.address(), &self.authority.pem(), token);
+        kubeconfig::connect(serde_json::from_value(config)?).await
+    }
 }

@@ -56,6 +56,16 @@ impl Service {
             .await
     }
 
+    /// Asks it to end (SIGTERM), and kills it when it has not after that time.
+    pub async fn terminate_or_kill(&self, patience: Duration) -> Result<()> {
+        let process = self.lock().take();
+        let process = process.with_context(|| self.absent())?;
+        match process.terminate(patience).await {
+            Ok(_) => Ok(()),
+            Err(_) => process.kill(),
+        }
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     pub fn kill(&self) -> Result<()> {
         let process = self.lock().take();

@@ -10,13 +10,14 @@ use super::Tenant;
 use crate::objects;
 
 /// Kinds without a namespace, as far as tests write them.
-const CLUSTER_WIDE: [&str; 6] = [
+const CLUSTER_WIDE: [&str; 7] = [
     "CustomResourceDefinition",
     "VaultConnection",
     "Namespace",
     "ClusterRole",
     "ClusterRoleBinding",
     "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
 ];
 
 impl Tenant {

@@ -68,6 +68,21 @@ impl VaultServer {
         self.api(Method::POST, path, body).await
     }
 
+    /// `POST` of a JSON text to a path, as it stands.
+    pub async fn write_text(&self, path: &str, body: String) -> Result<()> {
+        let url = format!("{}/v1/{path}", self.address());
+        let request = self
+            .http
+            .post(url)
+            .header("X-Vault-Token", &self.root.token);
+        let answer = request.body(body).send().await?;
+        let status = answer.status();
+        if !status.is_success() {
+            bail!("POST {path}: {status} {}", answer.text().await?);
+        }
+        Ok(())
+    }
+
     /// `DELETE` of a path.
     pub async fn delete(&self, path: &str) -> Result<()> {
         self.api(Method::DELETE, path, &Value::Null).await?;

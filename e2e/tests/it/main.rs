@@ -2,5 +2,15 @@
 
 mod api;
 mod calm;
+mod connection;
+mod destination;
+mod examples;
 mod faults;
 mod ground;
+mod kv;
+mod login;
+mod missing;
+mod ownership;
+mod refused;
+mod secret;
+mod values;

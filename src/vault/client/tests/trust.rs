@@ -145,7 +145,7 @@ async fn a_certificate_of_another_authority_is_not_trusted() {
     .unwrap_err();
     assert_eq!(
         error,
-        "reach vault: certificate not trusted: no known authority has signed it"
+        "reach vault: certificate not trusted: no known authority has signed it; put its authority into spec.tls.caBundle or spec.tls.caBundleRef"
     );
 }
 
@@ -161,7 +161,7 @@ async fn a_certificate_for_another_name_is_not_trusted() {
     .unwrap_err();
     assert_eq!(
         error,
-        "reach vault: certificate not trusted: it is for another name"
+        "reach vault: certificate not trusted: it is for another name; set spec.tls.serverName to a name that is in it"
     );
 }
 
@@ -193,7 +193,7 @@ async fn a_server_that_asks_for_a_client_certificate_gets_the_given_one() {
     let without = health(&settings).await.unwrap_err();
     assert_eq!(
         without,
-        "reach vault: the server ends TLS with CertificateRequired"
+        "reach vault: the server wants a client certificate; set spec.tls.clientCertificateRef"
     );
     let (certificate, key) = authority.issue("operator");
     settings.client_identity = Some(SecretText::new(format!("{certificate}{key}")));

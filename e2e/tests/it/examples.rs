@@ -1,0 +1,251 @@
+//! The examples in `deploy/examples` work: the API server accepts each, and what they promise comes about.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use vaultbridge_e2e::ground::JWT_AUTH;
+use vaultbridge_e2e::operator::{NAMESPACE, project};
+use vaultbridge_e2e::vault_server::{Listener, Role};
+use vaultbridge_e2e::{Tenant, objects, run};
+
+fn folder() -> PathBuf {
+    project().join("deploy/examples")
+}
+
+/// The objects of one example, moved from the namespace `shop`, the role `orders` and the mounts of the text to those of the tenant.
+fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
+    let mut objects = objects::read(&folder().join(format!("{name}.yaml")))?;
+    for object in &mut objects {
+        if object["metadata"]["namespace"] == "shop" {
+            object["metadata"]["namespace"] = t.name().into();
+        }
+        if object["kind"] == "VaultSecret" {
+            object["spec"]["auth"]["role"] = t.name().into();
+            for source in object["spec"]["sources"]
+                .as_array_mut()
+                .into_iter()
+                .flatten()
+            {
+                let kv = &mut source["kv"];
+                let path = kv["path"].as_str().unwrap_or_default();
+                match path.strip_prefix("secret/") {
+                    Some(below) => kv["path"] = format!("{}/{below}", t.name()).into(),
+                    None => kv["mount"] = v1_mount(t).into(),
+                }
+            }
+        }
+    }
+    Ok(objects)
+}
+
+fn v1_mount(t: &Tenant) -> String {
+    format!("{}-v1", t.name())
+}
+
+/// What the examples read.
+async fn store(t: &Tenant) -> Result<()> {
+    let orders = json!({
+        "username": "orders",
+        "password": "correct horse",
+        "database": { "hosts": ["pg-0.shop", "pg-1.shop"] },
+    });
+    t.put("shop/orders", orders).await?;
+    t.put("shop/smtp", json!({ "password": "battery staple" }))
+        .await?;
+    t.put(
+        "shop/defaults",
+        json!({ "color": "dark green", "username": "nobody at all" }),
+    )
+    .await?;
+    t.put(
+        "shop/registry",
+        json!({ "username": "robot", "password": "shall not rust" }),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Applies the VaultSecret of an example, waits for the Secret of that name, and compares all its keys and values.
+async fn becomes(t: &Tenant, name: &str, secret: &str, wanted: &[(&str, &str)]) -> Result<()> {
+    let client = t.ground().control_plane().client();
+    let mut object = "";
+    let objects = example(t, name)?;
+    for one in &objects {
+        objects::apply(client, one)
+            .await
+            .with_context(|| format!("apply the example {name}"))?;
+        if one["kind"] == "VaultSecret" {
+            object = one["metadata"]["name"].as_str().unwrap_or_default();
+        }
+    }
+    t.ready(object)
+        .await
+        .with_context(|| format!("the example {name}"))?;
+    let secret = t.secret(secret).await?;
+    let keys: Vec<&str> = wanted.iter().map(|(key, _)| *key).collect();
+    assert_eq!(secret.keys(), keys, "the example {name}");
+    for (key, value) in wanted {
+        assert_eq!(secret.text(key)?, *value, "key {key} of the example {name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_api_server_accepts_every_example_without_a_warning() -> Result<()> {
+    run(async |t| {
+        let mut count = 0;
+        for entry in fs::read_dir(folder())? {
+            let file = entry?.path();
+            let name = file.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+            for mut object in example(t, name)? {
+                if object["kind"] == "VaultConnection" {
+                    object["metadata"]["name"] = t.name().into();
+                }
+                let answer = t.dry_run(&object.to_string()).await?;
+                let accepted = answer.code == 201 && answer.warnings.is_empty();
+                ensure!(accepted, "the example {name}: {answer:?}");
+                count += 1;
+            }
+        }
+        ensure!(
+            count >= 14,
+            "only {count} objects were found in {}",
+            folder().display()
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn the_examples_of_sources_become_secrets() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        let nested = r#"{"hosts":["pg-0.shop","pg-1.shop"]}"#;
+        let orders = [
+            ("database", nested),
+            ("password", "correct horse"),
+            ("username", "orders"),
+        ];
+        becomes(t, "minimal", "orders", &orders).await?;
+        becomes(t, "refresh", "orders-fresh", &orders).await?;
+        becomes(t, "optional-source", "orders-with-overrides", &orders).await?;
+        t.put("shop/orders", json!({ "username": "a newer name" }))
+            .await?;
+        becomes(t, "pinned-version", "orders-pinned", &orders).await?;
+
+        let mount = v1_mount(t);
+        t.vault().mount_kv(&mount, 1).await?;
+        t.vault()
+            .put_v1(
+                &mount,
+                "shop/orders",
+                &json!({ "username": "without versions" }),
+            )
+            .await?;
+        t.policy(&[("$tenant/data/*", &["read"]), ("$tenant-v1/*", &["read"])])
+            .await?;
+        becomes(t, "kv-v1", "orders-v1", &[("username", "without versions")]).await
+    })
+}
+
+#[test]
+fn the_examples_of_mappings_become_secrets() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        let whole = r#"{"database":{"hosts":["pg-0.shop","pg-1.shop"]},"password":"correct horse","username":"orders"}"#;
+        let mapped = [
+            ("DB_HOST", "pg-0.shop"),
+            ("DB_PASSWORD", "correct horse"),
+            ("DB_PORT", "5432"),
+            ("everything.json", whole),
+        ];
+        becomes(t, "data-mapping", "orders-mapped", &mapped).await?;
+        let both = [
+            ("DB_PASSWORD", "correct horse"),
+            ("SMTP_PASSWORD", "battery staple"),
+        ];
+        becomes(t, "several-sources", "orders-and-smtp", &both).await?;
+        let merged = [
+            ("color", "dark green"),
+            ("database", r#"{"hosts":["pg-0.shop","pg-1.shop"]}"#),
+            ("environment", "production"),
+            ("password", "correct horse"),
+            ("username", "orders"),
+        ];
+        becomes(t, "data-from", "orders-merged", &merged).await
+    })
+}
+
+#[test]
+fn the_example_of_a_destination_makes_a_typed_secret_that_stays() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        let login = [("password", "shall not rust"), ("username", "robot")];
+        becomes(t, "destination", "registry", &login).await?;
+        let secret = t.secret("registry").await?;
+        assert_eq!(secret.kind(), "kubernetes.io/basic-auth");
+        let metadata = secret.metadata();
+        let labels = metadata.labels.clone().unwrap_or_default();
+        assert_eq!(
+            labels.get("team").map(String::as_str),
+            Some("shop"),
+            "{labels:?}"
+        );
+        assert_eq!(
+            metadata.owner_references, None,
+            "a Secret that stays has no owner"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn the_example_of_a_jwt_login_logs_in() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        let role = Role {
+            name: t.name(),
+            namespace: t.name(),
+            account: "orders",
+            policies: &[t.name()],
+            more: json!({}),
+        };
+        t.vault().jwt_role(JWT_AUTH, &role).await?;
+        let nested = r#"{"hosts":["pg-0.shop","pg-1.shop"]}"#;
+        let orders = [
+            ("database", nested),
+            ("password", "correct horse"),
+            ("username", "orders"),
+        ];
+        becomes(t, "jwt-login", "orders-jwt", &orders).await
+    })
+}
+
+#[test]
+fn the_example_of_an_authority_in_a_config_map_reaches_a_server_with_tls() -> Result<()> {
+    run(async |t| {
+        let vault = t.ground().another_vault(Listener::Tls).await?;
+        let client = t.ground().control_plane().client();
+        for mut object in example(t, "connection-ca")? {
+            object["metadata"]["name"] = t.name().into();
+            if object["kind"] == "ConfigMap" {
+                assert_eq!(object["metadata"]["namespace"], NAMESPACE);
+                object["data"]["ca.crt"] = vault.ca().into();
+            } else {
+                object["spec"]["address"] = vault.address().into();
+                object["spec"]["tls"]["caBundleRef"]["name"] = t.name().into();
+            }
+            objects::apply(client, &object).await?;
+        }
+        let ready = t.wait("VaultConnection", t.name(), "to be ready", |object| {
+            let conditions = vaultbridge_e2e::tenant::condition(object, "Ready");
+            conditions.is_some_and(|ready| ready["status"] == "True")
+        });
+        let connection = ready.await?;
+        assert_eq!(connection["status"]["sealed"], false, "{connection}");
+        Ok(())
+    })
+}
