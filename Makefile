@@ -3,6 +3,9 @@
 # The server that the end-to-end tests run on: openbao or vault.
 SERVER ?= openbao
 
+# How many objects the benchmark makes.
+OBJECTS ?= 1000
+
 CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
@@ -35,8 +38,9 @@ components: cargo ## Build the real servers once, into a cache outside the tree
 crds: build ## Generate crds/ from src/api
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir crds
 
-bench: cargo ## Measure, beside a bare writer of the same objects
-	@SERVER=$(SERVER) cargo bench $(CARGO_FLAGS) -p vaultbridge-e2e
+bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 for more
+	@cargo build $(CARGO_FLAGS) --release -p vaultbridge -p vaultbridge-e2e --bin vaultbridge
+	@SERVER=$(SERVER) cargo bench $(CARGO_FLAGS) -p vaultbridge-e2e --bench bench -- --objects $(OBJECTS)
 
 clean: cargo ## Remove what was built here; the cache of the servers stays
 	@cargo clean

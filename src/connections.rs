@@ -8,7 +8,7 @@ pub mod observer;
 pub mod probe;
 pub mod settings;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::api::Reason;
@@ -133,5 +133,62 @@ impl Connection {
         known.recoveries += u64::from(recovered);
         known.outage = outage;
         recovered
+    }
+}
+
+/// Whether the connection's administrator admits the namespace.
+pub fn admits(
+    allowed: Option<&AllowedNamespaces>,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    let Some(AllowedNamespaces { names, selector }) = allowed else {
+        return true;
+    };
+    let by_label = || {
+        let selector = selector.clone()?;
+        let selector: kube::core::Selector = selector.try_into().ok()?;
+        Some(kube::core::SelectorExt::matches(&selector, labels))
+    };
+    names.iter().any(|name| name == namespace) || by_label().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_admitted_by_name_or_by_label() {
+        let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+        let selector = |labels| {
+            Some(LabelSelector {
+                match_labels: Some(labels),
+                ..LabelSelector::default()
+            })
+        };
+        let allowed = |names: &[&str], selector| AllowedNamespaces {
+            names: names.iter().map(ToString::to_string).collect(),
+            selector,
+        };
+        assert!(admits(None, "a", &labels));
+        assert!(!admits(Some(&allowed(&[], None)), "a", &labels));
+        assert!(admits(Some(&allowed(&["a"], None)), "a", &BTreeMap::new()));
+        assert!(admits(
+            Some(&allowed(&["b"], selector(labels.clone()))),
+            "a",
+            &labels
+        ));
+        assert!(!admits(
+            Some(&allowed(&[], selector(labels))),
+            "a",
+            &BTreeMap::new()
+        ));
+        assert!(admits(
+            Some(&allowed(&[], Some(LabelSelector::default()))),
+            "a",
+            &BTreeMap::new()
+        ));
     }
 }

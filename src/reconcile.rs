@@ -10,6 +10,8 @@ pub mod connection;
 mod decide;
 mod failure;
 mod fetch;
+#[cfg(test)]
+mod fixture;
 mod memory;
 mod observe;
 mod paths;

@@ -39,8 +39,7 @@ impl Clock {
 /// Sends logs to standard error. `filter` is a level, or directives such as `info,vaultbridge::vault=debug`; what is said there of
 /// the libraries that talk too much is overruled.
 pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{filter},{QUIET}"))
-        .map_err(|error| anyhow::anyhow!("--log-level: {error}; use error, warn, info, debug, trace, or directives such as info,vaultbridge::vault=debug"))?;
+    let filter = checked(filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -51,4 +50,24 @@ pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// The filter that the text means. A bare word would pass for the name of a part of the program, which then logs everything,
+/// while nothing else logs at all; whoever mistypes a level is told instead.
+fn checked(text: &str) -> anyhow::Result<EnvFilter> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.contains(&word.trim().to_ascii_lowercase().as_str());
+    let wrong = text
+        .split(',')
+        .find(|directive| !directive.contains('=') && !is_level(directive));
+    let problem = match wrong {
+        Some(word) => format!("{word:?} is no level"),
+        None => match EnvFilter::try_new(format!("{text},{QUIET}")) {
+            Ok(filter) => return Ok(filter),
+            Err(error) => format!("{text:?}: {error}"),
+        },
+    };
+    anyhow::bail!(
+        "--log-level: {problem}; use error, warn, info, debug, trace, or directives such as info,vaultbridge::vault=debug"
+    )
 }

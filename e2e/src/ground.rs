@@ -163,6 +163,14 @@ impl Ground {
         vault.enable_jwt_auth(&self.control_plane, JWT_AUTH).await
     }
 
+    /// A Secret of the operator's own namespace, if it is there.
+    pub async fn operator_secret(&self, name: &str) -> Result<Option<Value>> {
+        let client = self.control_plane.client();
+        let api = objects::api(client, "v1", "Secret", operator::NAMESPACE).await?;
+        let secret = api.get_opt(name).await?;
+        Ok(secret.map(serde_json::to_value).transpose()?)
+    }
+
     /// Creates or changes a `VaultConnection`.
     pub async fn connect(&self, name: &str, spec: &Value) -> Result<()> {
         let object = json!({

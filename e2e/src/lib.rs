@@ -62,6 +62,7 @@ pub mod objects;
 pub mod operator;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod proxy;
 mod run;
 pub mod stopwatch;

@@ -142,6 +142,12 @@ impl Operator {
         &self.service
     }
 
+    /// `address:port` of its pages.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The status of `/healthz`.
     pub async fn healthz(&self) -> Result<u16> {
         Ok(self.get("healthz").await?.0)

@@ -8,7 +8,7 @@ use crate::api::VaultConnectionSpec;
 use crate::record::request_hash;
 use crate::schedule::parse_duration;
 use crate::sensitive::{SecretData, SecretText};
-use crate::vault::Settings;
+use crate::vault::{Settings, SettingsError};
 
 /// What a VaultConnection refers to, as it was found in the operator's namespace.
 #[derive(Default)]
@@ -58,9 +58,30 @@ pub enum ConnectionProblem {
     /// A timeout that is no duration.
     #[error("spec.timeout: {0}")]
     Timeout(String),
+    /// What a reference leads to are no certificates.
+    #[error("spec.tls.caBundleRef: {what} {why}; put one or more PEM certificates there")]
+    NoCertificates {
+        /// What was looked at.
+        what: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The HTTP client refuses.
     #[error("{0}")]
-    Settings(String),
+    Settings(SettingsError),
+}
+
+impl ConnectionProblem {
+    /// Why the HTTP client refuses, with the place where a person wrote what it refuses.
+    pub fn of_client(error: SettingsError, references: &References) -> Self {
+        match (error, &references.ca_bundle) {
+            (SettingsError::CaBundle(why), Some(found)) => Self::NoCertificates {
+                what: found.what.clone(),
+                why,
+            },
+            (error, _) => Self::Settings(error),
+        }
+    }
 }
 
 /// The settings, checked as far as that goes without building a client. `namespace` is the operator's.

@@ -161,7 +161,7 @@ pub fn is_trusted(secret: &SecretMeta, record: &Record, observed: &Observed) -> 
         annotations: _,
     } = &secret.owners;
     match &observed.memory.known_good {
-        Some(known) => *known == secret.resource_version,
+        Some(known) => known.resource_version == secret.resource_version,
         None => (*our_keys, *foreign_keys, *foreign_marks) == (record.keys, 0, 0),
     }
 }
@@ -261,3 +261,6 @@ pub fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
         } => (*version, *missing),
     }
 }
+
+#[cfg(test)]
+mod tests;

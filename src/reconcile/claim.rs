@@ -23,12 +23,12 @@ pub enum Claim {
     Refused(Failure),
 }
 
-/// Decides who may write. Of several objects that name the same Secret, the one that it belongs to keeps it; if it
-/// belongs to none of them, the oldest gets it.
+/// Decides who may write. Of several objects that name the same Secret, the one that it belongs to keeps it: by UID, or else by
+/// name, where an object was made anew. If it belongs to none of them, the oldest gets it.
 pub fn claim(job: &Job, observed: &Observed) -> Claim {
     let name = &job.destination.key.name;
     let holder = holder(observed);
-    if let Some(rival) = winner(observed, holder, &job.uid) {
+    if let Some(rival) = winner(job, observed, holder) {
         let message = format!(
             "Secret {name} is already written by VaultSecret {}; choose another spec.destination.name, or delete that object",
             rival.name
@@ -68,36 +68,44 @@ fn holder(observed: &Observed) -> Option<&str> {
     by_record.or_else(by_reference)
 }
 
-/// The rival that has more right to the Secret than the object of that UID; `None` if nobody has.
-fn winner<'a>(observed: &'a Observed, holder: Option<&str>, uid: &str) -> Option<&'a Rival> {
-    if holder == Some(uid) {
-        return None;
-    }
-    if let Some(rival) = observed
-        .rivals
-        .iter()
-        .find(|rival| Some(rival.uid.as_str()) == holder)
-    {
-        return Some(rival);
-    }
+/// The rival that has more right to the Secret than this object; `None` if nobody has.
+fn winner<'a>(job: &Job, observed: &'a Observed, holder: Option<&str>) -> Option<&'a Rival> {
     let created = observed
         .object
         .metadata
         .creation_timestamp
         .as_ref()
         .map_or(Timestamp::MAX, |time| time.0);
+    // The least has the most right. Every contender works out the same order, so that exactly one of them writes.
+    let right = |uid: &str, name: &str, created| {
+        let is_holder = holder == Some(uid);
+        (
+            !is_holder,
+            !bears_the_name(observed, name),
+            created,
+            uid.to_owned(),
+        )
+    };
+    let own = right(&job.uid, &job.key.name, created);
     observed
         .rivals
         .iter()
+        .map(|rival| (right(&rival.uid, &rival.name, rival.created), rival))
         .min()
-        .filter(|rival| (rival.created, rival.uid.as_str()) < (created, uid))
+        .filter(|(theirs, _)| *theirs < own)
+        .map(|(_, rival)| rival)
 }
 
 /// Ours by UID; or by name, where an object was deleted with `deletionPolicy: Retain` and created again.
 fn is_ours(job: &Job, observed: &Observed, holder: Option<&str>) -> bool {
-    let by_name = observed
-        .record
-        .as_ref()
-        .is_some_and(|record| record.owner_name == job.key.name);
-    holder == Some(job.uid.as_str()) || by_name
+    holder == Some(job.uid.as_str()) || bears_the_name(observed, &job.key.name)
 }
+
+/// Whether the record names the object of that name as the owner.
+fn bears_the_name(observed: &Observed, name: &str) -> bool {
+    let record = observed.record.as_ref();
+    record.is_some_and(|record| record.owner_name == name)
+}
+
+#[cfg(test)]
+mod tests;

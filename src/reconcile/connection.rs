@@ -215,7 +215,7 @@ fn usable(
             connection,
         });
         Client::new(&settings, Some(observer))
-            .map_err(|error| ConnectionProblem::Settings(error.to_string()))?
+            .map_err(|error| ConnectionProblem::of_client(error, references))?
     };
     Ok(Arc::new(Connection {
         identity: format!("{name}#{settings_hash}"),

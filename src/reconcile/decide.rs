@@ -9,7 +9,8 @@ use super::claim::Claim;
 use super::memory::Failed;
 use super::observe::Observed;
 use super::resolve::Job;
-use crate::api::condition::{SYNCED, find};
+use super::status;
+use crate::cluster::SecretMeta;
 use crate::record::Record;
 use crate::schedule;
 
@@ -61,9 +62,8 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     }
     let trusted = is_trusted(secret, record, observed);
     let forged = !trusted && secret.owners.foreign_marks > 0;
-    if forged || !is_dressed(job, secret) {
-        // New labels are asked for by the object; nobody touched the Secret.
-        return Decision::Fetch(if trusted && is_news(observed) {
+    if forged || !(is_as_we_left_it(job, secret, observed) || is_dressed(job, secret)) {
+        return Decision::Fetch(if !forged && is_asked_anew(secret, observed) {
             Trigger::SpecChanged
         } else {
             Trigger::TargetChanged
@@ -76,7 +76,7 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
         return Decision::Verify(record.clone());
     }
     let due = next_poll(job, observed.memory.polled, observed);
-    let failed_before_start = observed.memory.polled.is_none() && was_failing(observed);
+    let failed_before_start = observed.memory.polled.is_none() && status::was_failing(observed);
     if observed.memory.is_nudged()
         || failed_before_start
         || due.is_some_and(|due| due <= observed.now)
@@ -155,18 +155,24 @@ fn without_record(observed: &Observed) -> Trigger {
     }
 }
 
-/// Whether the spec is newer than the last report.
-fn is_news(observed: &Observed) -> bool {
-    let told = observed.object.status.as_ref();
-    told.and_then(|status| status.observed_generation) != observed.object.metadata.generation
+/// What we wrote ourselves, as asked, is not written again even if it came out otherwise: a webhook that changes our labels
+/// would have us write for ever.
+fn is_as_we_left_it(job: &Job, secret: &SecretMeta, observed: &Observed) -> bool {
+    let known = observed.memory.known_good.as_ref();
+    known.is_some_and(|known| {
+        known.resource_version == secret.resource_version && known.generation == job.generation
+    })
 }
 
-fn was_failing(observed: &Observed) -> bool {
-    let conditions = observed
-        .object
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    find(conditions, SYNCED).is_some_and(|condition| condition.status != "True")
+/// Whether the Secret is not as asked because the spec was edited: nobody has touched the Secret since we left it, or we have
+/// not reported on this spec yet.
+fn is_asked_anew(secret: &SecretMeta, observed: &Observed) -> bool {
+    let known = observed.memory.known_good.as_ref();
+    let status = observed.object.status.as_ref();
+    known.is_some_and(|known| known.resource_version == secret.resource_version)
+        || status
+            .is_some_and(|status| status.observed_generation != observed.object.metadata.generation)
 }
+
+#[cfg(test)]
+mod tests;

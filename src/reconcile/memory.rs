@@ -1,7 +1,7 @@
 //! What one pass leaves to the next, in memory only: losing it at a restart costs one poll and nothing else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -15,8 +15,8 @@ pub struct Memory {
     pub polled: Option<Timestamp>,
     /// The last attempt, if it failed.
     pub failed: Option<Failed>,
-    /// Resource version at which the Secret was last known to hold our data: written or verified by this process.
-    pub known_good: Option<String>,
+    /// The Secret as this process last wrote or verified it.
+    pub known_good: Option<KnownGood>,
     /// How often somebody found out that Vault holds something new for this object.
     pub nudges: u64,
     /// How many of these an attempt has answered.
@@ -28,6 +28,15 @@ impl Memory {
     pub fn is_nudged(&self) -> bool {
         self.nudges > self.answered
     }
+}
+
+/// A Secret that held our data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownGood {
+    /// Its resource version.
+    pub resource_version: String,
+    /// The generation of the object that it was as asked by.
+    pub generation: i64,
 }
 
 /// A failed attempt.
@@ -74,7 +83,7 @@ impl Memories {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -83,20 +92,15 @@ impl Memories {
 /// report against a status that is no more, and write it once again.
 #[derive(Default)]
 pub struct Overlay {
-    by_uid: Mutex<HashMap<String, Written>>,
-}
-
-struct Written {
-    over: Option<String>,
-    object: Arc<VaultSecret>,
+    by_uid: Mutex<HashMap<String, Arc<VaultSecret>>>,
 }
 
 impl Overlay {
-    /// The newer one of what the cache holds and what we wrote over exactly that.
+    /// The newer one of what the cache holds and what we wrote last.
     pub fn latest(&self, uid: &str, cached: Arc<VaultSecret>) -> Arc<VaultSecret> {
-        let mut written = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.lock();
         match written.get(uid) {
-            Some(entry) if entry.over == cached.metadata.resource_version => entry.object.clone(),
+            Some(entry) if is_newer(entry, &cached) => entry.clone(),
             Some(_) => {
                 written.remove(uid);
                 cached
@@ -105,38 +109,42 @@ impl Overlay {
         }
     }
 
-    /// Whether that version of the object is one that we wrote ourselves: then its arrival is no news.
+    /// Takes in a version of the object that the watch brings. Tells whether we wrote it ourselves: then it is no news, and the
+    /// cache has it from now on.
     pub fn is_echo(&self, uid: &str, resource_version: Option<&str>) -> bool {
-        let written = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(uid).is_some_and(|entry| {
-            entry.object.metadata.resource_version.as_deref() == resource_version
-        })
+        let mut written = self.lock();
+        let echo = written
+            .get(uid)
+            .is_some_and(|entry| entry.metadata.resource_version.as_deref() == resource_version);
+        if echo {
+            written.remove(uid);
+        }
+        echo
     }
 
-    /// Notes that `object` was written over the cached `before`.
-    pub fn wrote(&self, uid: &str, before: &VaultSecret, object: VaultSecret) {
-        let mut written = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = written.remove(uid).filter(|entry| {
-            entry.object.metadata.resource_version == before.metadata.resource_version
-        });
-        let over = earlier.map_or_else(
-            || before.metadata.resource_version.clone(),
-            |entry| entry.over,
-        );
-        written.insert(
-            uid.into(),
-            Written {
-                over,
-                object: Arc::new(object),
-            },
-        );
+    /// Notes that `object` was written.
+    pub fn wrote(&self, uid: &str, object: VaultSecret) {
+        self.lock().insert(uid.into(), Arc::new(object));
     }
 
     /// Forgets the object.
     pub fn forget(&self, uid: &str) {
-        self.by_uid
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<VaultSecret>>> {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Resource versions of one kind are comparable numbers.
+fn is_newer(written: &VaultSecret, cached: &VaultSecret) -> bool {
+    let version = |object: &VaultSecret| {
+        let version = object.metadata.resource_version.as_deref();
+        version.and_then(|version| version.parse::<u64>().ok())
+    };
+    version(written) > version(cached)
+}
+
+#[cfg(test)]
+mod tests;

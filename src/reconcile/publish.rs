@@ -77,9 +77,7 @@ async fn write_status(
     };
     match status::replace_vault_secret(&context.client, &wanted).await {
         Ok(written) => {
-            context
-                .overlay
-                .wrote(observed.uid(), &observed.object, written);
+            context.overlay.wrote(observed.uid(), written);
             None
         }
         // The object is gone, or newer than we knew: its own event brings us back, and if it was lost, the pause does.

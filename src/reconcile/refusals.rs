@@ -270,3 +270,6 @@ fn policy_path(source: &SourceJob) -> String {
         None => format!("\"{mount}/data/{rest}\" (KV v2) or \"{mount}/{rest}\" (KV v1)"),
     }
 }
+
+#[cfg(test)]
+mod tests;

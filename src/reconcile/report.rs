@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::apply::Applied;
 use super::decide::{Trigger, next_poll, retry_time};
 use super::failure::{self, Failure};
-use super::memory::{Failed, Memory};
+use super::memory::{Failed, KnownGood, Memory};
 use super::observe::Observed;
 use super::resolve::Job;
 use super::status;
@@ -88,7 +88,10 @@ pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Repor
             } else {
                 "unchanged"
             };
-            let memory = looked(observed, Some(applied.resource_version));
+            let memory = looked(
+                observed,
+                Some(known_good(observed, applied.resource_version)),
+            );
             in_sync(observed, job, &applied.record, (word, notice), memory)
         }
         Outcome::Failed(failure) => failed(observed, job, &failure, memory),
@@ -96,7 +99,7 @@ pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Repor
 }
 
 /// What to remember after Vault was asked with success and the Secret is right at `known_good`.
-fn looked(observed: &Observed, known_good: Option<String>) -> Memory {
+fn looked(observed: &Observed, known_good: Option<KnownGood>) -> Memory {
     Memory {
         polled: Some(observed.now),
         failed: None,
@@ -106,10 +109,18 @@ fn looked(observed: &Observed, known_good: Option<String>) -> Memory {
     }
 }
 
-/// Resource version of the Secret as the pass saw it.
-fn seen(observed: &Observed) -> Option<String> {
+/// The Secret as the pass saw it.
+fn seen(observed: &Observed) -> Option<KnownGood> {
     let target = observed.target.as_ref();
-    target.map(|secret| secret.resource_version.clone())
+    target.map(|secret| known_good(observed, secret.resource_version.clone()))
+}
+
+/// The Secret holds at that version what the object asks for now.
+fn known_good(observed: &Observed, resource_version: String) -> KnownGood {
+    KnownGood {
+        resource_version,
+        generation: observed.object.metadata.generation.unwrap_or_default(),
+    }
 }
 
 /// A wait that goes on; an outage that has lasted long enough ends readiness meanwhile.
@@ -261,3 +272,6 @@ fn is_news(observed: &Observed, failure: &Failure) -> bool {
     // No event can be written into a namespace that is being deleted.
     !told && !failure.is_outage() && failure.reason != Reason::NamespaceTerminating
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,11 +12,10 @@ use super::observe::{ConnectionView, Observed};
 use super::paths;
 use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
 use crate::api::source::{KvEngineVersion, KvSource, Source};
-use crate::api::vault_connection::AllowedNamespaces;
 use crate::api::vault_secret::{AuthMethod, ConflictPolicy, DataEntry};
 use crate::api::{DEFAULT_AUDIENCE, Reason, VaultSecret};
 use crate::cluster::Key;
-use crate::connections::{Connection, Entry};
+use crate::connections::{Connection, Entry, admits};
 use crate::record::request_hash;
 use crate::render::{self, Content, Mapping};
 use crate::schedule::parse_duration;
@@ -151,23 +150,6 @@ fn check_namespace(observed: &Observed, key: &Key) -> Result<(), Failure> {
         return Err(Failure::new(Reason::NamespaceTerminating, message));
     }
     Ok(())
-}
-
-/// Whether the connection's administrator admits the namespace.
-pub fn admits(
-    allowed: Option<&AllowedNamespaces>,
-    namespace: &str,
-    labels: &BTreeMap<String, String>,
-) -> bool {
-    let Some(AllowedNamespaces { names, selector }) = allowed else {
-        return true;
-    };
-    let by_label = || {
-        let selector = selector.clone()?;
-        let selector: kube::core::Selector = selector.try_into().ok()?;
-        Some(kube::core::SelectorExt::matches(&selector, labels))
-    };
-    names.iter().any(|name| name == namespace) || by_label().unwrap_or(false)
 }
 
 fn connection(observed: &Observed, key: &Key) -> Result<Option<Arc<Connection>>, Failure> {
@@ -402,41 +384,4 @@ fn invalid(message: String) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-
-    use super::*;
-
-    #[test]
-    fn a_namespace_is_admitted_by_name_or_by_label() {
-        let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
-        let selector = |labels| {
-            Some(LabelSelector {
-                match_labels: Some(labels),
-                ..LabelSelector::default()
-            })
-        };
-        let allowed = |names: &[&str], selector| AllowedNamespaces {
-            names: names.iter().map(ToString::to_string).collect(),
-            selector,
-        };
-        assert!(admits(None, "a", &labels));
-        assert!(!admits(Some(&allowed(&[], None)), "a", &labels));
-        assert!(admits(Some(&allowed(&["a"], None)), "a", &BTreeMap::new()));
-        assert!(admits(
-            Some(&allowed(&["b"], selector(labels.clone()))),
-            "a",
-            &labels
-        ));
-        assert!(!admits(
-            Some(&allowed(&[], selector(labels))),
-            "a",
-            &BTreeMap::new()
-        ));
-        assert!(admits(
-            Some(&allowed(&[], Some(LabelSelector::default()))),
-            "a",
-            &BTreeMap::new()
-        ));
-    }
-}
+mod tests;

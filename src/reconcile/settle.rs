@@ -124,10 +124,15 @@ fn settle_source(
     if source.optional {
         return Ok(Ok(nothing));
     }
-    let failure = failure(job, source, gone, was != Was::Unknown);
-    match job.destination.missing_source_policy {
-        MissingSourcePolicy::Prune if was != Was::Unknown => Ok(Ok(nothing)),
-        MissingSourcePolicy::Delete if was == Was::There => Ok(Err(failure)),
+    let policy = job.destination.missing_source_policy;
+    let existed = match policy {
+        MissingSourcePolicy::Retain | MissingSourcePolicy::Prune => was != Was::Unknown,
+        MissingSourcePolicy::Delete => was == Was::There,
+    };
+    let failure = failure(job, source, gone, existed);
+    match policy {
+        MissingSourcePolicy::Prune if existed => Ok(Ok(nothing)),
+        MissingSourcePolicy::Delete if existed => Ok(Err(failure)),
         MissingSourcePolicy::Retain | MissingSourcePolicy::Prune | MissingSourcePolicy::Delete => {
             Err(failure)
         }
@@ -176,10 +181,11 @@ impl<'a> Before<'a> {
     }
 }
 
-/// A short name for where a source is read.
+/// A short name for where a source is read. The server's address is part of it: that another server does not have the path is
+/// no reason to take anything away.
 fn place(job: &Job, source: &SourceJob) -> String {
     let parts = [
-        job.connection.name.as_str(),
+        job.connection.address.as_str(),
         &job.vault_namespace,
         &full_path(source),
         &source.version.to_string(),
@@ -242,3 +248,6 @@ pub fn full_path(source: &SourceJob) -> String {
         format!("{}/{}", source.mount, source.path)
     }
 }
+
+#[cfg(test)]
+mod tests;

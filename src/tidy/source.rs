@@ -34,6 +34,7 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let code = blank_text(text);
         let all_tests = path.ends_with("/tests.rs")
+            || path == "src/reconcile/fixture.rs"
             || path.starts_with("src/tidy")
             || path.starts_with("e2e/tests/");
         let (production, production_lines) = if all_tests {

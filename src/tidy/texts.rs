@@ -1,10 +1,20 @@
 //! The texts for people, held against what they speak of.
 //!
 //! A text that was true once misleads longer than none. What a program can check of it is checked: that an example is shown as
-//! it stands in its file, that a link and a named file are there, that every dependency is accounted for.
+//! it stands in its file, that links, files and functions are there, that every dependency is accounted for.
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use clap::CommandFactory as _;
+use serde_json::{Value, json};
+
+use super::source::{Source, tree};
+use crate::api::condition::whole_seconds;
+use crate::api::{Reason, VaultSecretStatus, crd};
+use crate::cli::Cli;
+use crate::metrics::Metrics;
 
 /// A page.
 struct Text {
@@ -214,6 +224,36 @@ fn is_file_name(word: &str) -> bool {
     plain && word.contains('/') && suffixes.iter().any(|suffix| word.ends_with(suffix))
 }
 
+/// Names of functions, and of what belongs to a type, that no Rust file has.
+fn named_items_are_there(pages: &[Text]) -> Vec<String> {
+    let code: String = tree(&["src", "e2e/src", "e2e/tests"])
+        .into_iter()
+        .filter(|source| !source.path.starts_with("src/tidy"))
+        .map(|source| source.code)
+        .collect();
+    let mut broken = Vec::new();
+    for page in pages {
+        for (line, text) in page.prose() {
+            for word in text.split('`').skip(1).step_by(2) {
+                let last = word.rsplit("::").next().unwrap_or(word);
+                if is_item_name(word) && Source::words(&code, last).next().is_none() {
+                    let rule = format!("name something that is in the code, not {word}");
+                    broken.push(page.place(line, &rule));
+                }
+            }
+        }
+    }
+    broken
+}
+
+/// `a_function`, `Type::method`, `A_CONSTANT`; not a crate, a field of an object or a plain word.
+fn is_item_name(word: &str) -> bool {
+    let plain = word
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    plain && (word.contains('_') || word.contains("::")) && !word.starts_with('_')
+}
+
 /// The names under `[dependencies]` and `[dev-dependencies]` that the text does not mention.
 fn unexplained_dependencies(manifest: &str, text: &str) -> Vec<String> {
     let mut section = "";
@@ -229,6 +269,32 @@ fn unexplained_dependencies(manifest: &str, text: &str) -> Vec<String> {
         }
     }
     missing
+}
+
+/// The dotted paths of all fields below a schema. What stands in a map or is Kubernetes' own has no fields of ours.
+fn fields(schema: &Value, above: &str, found: &mut Vec<String>) {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    for (name, field) in properties {
+        let path = format!("{above}.{name}");
+        let inner = if field["items"].is_object() {
+            &field["items"]
+        } else {
+            field
+        };
+        if name != "selector" && name != "conditions" {
+            fields(inner, &path, found);
+        }
+        found.push(path);
+    }
+}
+
+/// Those of the words that stand nowhere in the text.
+fn unsaid(words: &[String], text: &str) -> Vec<String> {
+    let said = |word: &&String| {
+        let last = word.rsplit('.').next().unwrap_or(word);
+        Source::words(text, last).next().is_some()
+    };
+    words.iter().filter(|word| !said(word)).cloned().collect()
 }
 
 /// The pages keep the rule.
@@ -291,6 +357,81 @@ fn every_file_that_a_text_names_is_there() {
         broken,
         ["x.md:1: name a file that is there, not src/nothing.rs"]
     );
+}
+
+#[test]
+fn everything_that_the_architecture_names_is_in_the_code() {
+    let text = file("ARCHITECTURE.md").unwrap_or_default();
+    let crates = ["serde_json", "raw_value"].map(|name| format!("`{name}`"));
+    let text = crates
+        .iter()
+        .fold(text, |text, name| text.replace(name, ""));
+    let broken = named_items_are_there(&[Text::new("ARCHITECTURE.md", &text)]);
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    let text = "`wake_dependents` and `Caches::start`, `a word`, but `Caches::beginning` and `_x`";
+    assert_eq!(
+        named_items_are_there(&[Text::new("x.md", text)]),
+        ["x.md:1: name something that is in the code, not Caches::beginning"]
+    );
+}
+
+#[test]
+fn every_field_has_its_place_in_the_documentation() {
+    let pages = [
+        ("VaultSecret", "docs/vaultsecret.md"),
+        ("VaultConnection", "docs/vaultconnection.md"),
+    ];
+    for definition in crd::all().unwrap() {
+        let kind = &definition.spec.names.kind;
+        let (_, page) = pages.iter().find(|(of, _)| of == kind).unwrap();
+        let definition = serde_json::to_value(&definition).unwrap();
+        let mut found = Vec::new();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        fields(schema, kind, &mut found);
+        assert!(found.len() > 20, "only these were found: {found:?}");
+        let missing = unsaid(&found, &file(page).unwrap_or_default());
+        assert!(missing.is_empty(), "describe these in {page}: {missing:?}");
+    }
+    let schema = json!({ "properties": { "a": { "items": { "properties": { "b": {} } } } } });
+    let mut found = Vec::new();
+    fields(&schema, "X", &mut found);
+    assert_eq!(unsaid(&found, "an a, and bb"), ["X.a.b"]);
+}
+
+#[test]
+fn every_flag_and_every_metric_has_its_place_in_the_documentation() {
+    let page = file("docs/operations.md").unwrap_or_default();
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let mut words: Vec<String> = run
+        .get_arguments()
+        .filter_map(|flag| flag.get_env()?.to_str().map(str::to_owned))
+        .collect();
+    assert_eq!(words.len(), 7, "a flag has no variable: {words:?}");
+    let metrics = Metrics::new();
+    let status = VaultSecretStatus {
+        last_change_time: Some(whole_seconds(jiff::Timestamp::UNIX_EPOCH)),
+        ..VaultSecretStatus::default()
+    };
+    metrics.pass(
+        "shop",
+        "orders",
+        "written",
+        Reason::Synced,
+        true,
+        Some(&status),
+    );
+    metrics.connection("default", true);
+    metrics.request("default", "read", "ok", Duration::from_millis(1));
+    let text = metrics.print().unwrap();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = families.filter_map(|family| family.split(' ').next());
+    words.extend(names.map(|name| match name {
+        "vaultbridge_reconcile" | "vaultbridge_vault_requests" => format!("{name}_total"),
+        name => name.to_owned(),
+    }));
+    assert_eq!(words.len(), 13, "seven variables, six metrics: {words:?}");
+    assert_eq!(unsaid(&words, &page), Vec::<String>::new());
 }
 
 #[test]

@@ -66,6 +66,14 @@ impl Service {
         }
     }
 
+    /// Interrupts it (SIGINT, as by Ctrl-C), waits, and returns how it ended.
+    pub async fn interrupt(&self) -> Result<ExitStatus> {
+        let process = self.lock().take();
+        let process = process.with_context(|| self.absent())?;
+        process.signal(Signal::INT)?;
+        process.wait(PATIENCE).await
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     pub fn kill(&self) -> Result<()> {
         let process = self.lock().take();

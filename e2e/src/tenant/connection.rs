@@ -52,7 +52,7 @@ impl Tenant {
         Ok(message(&found.await?).unwrap_or_default())
     }
 
-    /// Puts a ConfigMap, or a Secret, of the tenant's name into the operator's namespace.
+    /// Puts a `ConfigMap`, or a `Secret`, of the tenant's name into the operator's namespace.
     pub async fn give_operator(&self, kind: &str, content: &[(&str, &str)]) -> Result<()> {
         let data: serde_json::Map<String, Value> = content
             .iter()

@@ -106,7 +106,7 @@ impl Tenant {
     /// How often a path of the tenant's mount was read since a mark.
     pub fn reads_of(&self, path: &str, since: &Mark) -> Result<usize> {
         let path = format!("{}/data/{path}", self.name());
-        let requests = self.asked(since)?.reads();
+        let requests = self.vault_requests(since)?.reads();
         Ok(requests.only(|request| request.path == path).len())
     }
 

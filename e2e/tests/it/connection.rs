@@ -145,7 +145,6 @@ fn a_server_is_trusted_by_the_authority_in_the_connection_and_no_other() -> Resu
         let t = t.neighbour(Listener::Tls).await?;
         t.put("app", json!({ "password": "over TLS" })).await?;
         t.connect(json!({})).await?;
-        t.reader("app", "auth: { role: $tenant }").await?;
         let message = t.connection_is("False", "VaultUnavailable").await?;
         ensure_says(
             &t,
@@ -156,6 +155,7 @@ fn a_server_is_trusted_by_the_authority_in_the_connection_and_no_other() -> Resu
                 "spec.tls.caBundle",
             ],
         )?;
+        t.reader("app", "auth: { role: $tenant }").await?;
         let message = t.complains("app", "VaultUnavailable").await?;
         ensure_says(
             &t,
@@ -196,6 +196,12 @@ async fn follows_the_reference(t: &Tenant, kind: &str) -> Result<()> {
         ],
     )?;
 
+    t.give_operator(kind, &[("ca.crt", "nonsense")]).await?;
+    let words = format!(
+        "spec.tls.caBundleRef: {kind} {}, key ca.crt holds no certificate; put one or more PEM certificates there",
+        t.name()
+    );
+    t.connection_says("False", "InvalidSpec", &words).await?;
     t.give_operator(kind, &[("ca.crt", &t.vault().ca())])
         .await?;
     t.secret_with("app", "password", "by reference").await?;
@@ -406,6 +412,22 @@ fn a_change_of_address_moves_everything_to_the_other_server() -> Result<()> {
         t.secret_with("app", "password", "from the second server")
             .await?;
         t.vault_tokens_gone().await
+    })
+}
+
+#[test]
+fn a_change_of_address_to_a_server_without_the_path_takes_nothing_away() -> Result<()> {
+    run(async |t| {
+        let t = t.neighbour(Listener::Plain).await?;
+        t.put("app", json!({ "password": "nowhere else" })).await?;
+        let strict = "destination: { missingSourcePolicy: Delete }, auth: { role: $tenant }";
+        t.reader("app", strict).await?;
+        t.ready("app").await?;
+        let empty = t.ground().vault().address();
+        t.connect(json!({ "address": empty })).await?;
+        let message = t.complains("app", "PathNotFound").await?;
+        ensure_says(&t, &message, &["$tenant/app does not exist in Vault"])?;
+        ensure_kept(&t, "nowhere else").await
     })
 }
 

@@ -25,7 +25,7 @@ fn the_engine_and_its_version_are_found_out_by_asking_vault() -> Result<()> {
         let versions: Vec<_> = [0, 1].map(|at| &object["status"]["sources"][at]).into();
         assert_eq!(versions[0]["version"], json!(null), "{object}");
         assert_eq!(versions[1]["version"], 1, "{object}");
-        let asked = t.asked(&mark)?;
+        let asked = t.vault_requests(&mark)?;
         let look_ups = asked.clone().below("sys/internal/ui/mounts/");
         assert_eq!(look_ups.len(), 2, "{asked}");
         Ok(())
@@ -50,7 +50,7 @@ fn a_mount_and_version_that_are_set_spare_the_look_up() -> Result<()> {
         let secret = t.secret("both").await?;
         assert_eq!(secret.text("first")?, "of version one");
         assert_eq!(secret.text("second")?, "of version two");
-        let asked = t.asked(&mark)?;
+        let asked = t.vault_requests(&mark)?;
         assert_eq!(asked.clone().below("sys/").len(), 0, "{asked}");
         Ok(())
     })
@@ -78,7 +78,7 @@ fn a_pinned_version_stays_and_is_read_once() -> Result<()> {
         t.polls(&mark, "other", 4).await?;
         let secret = t.secret("pinned").await?;
         assert_eq!(secret.text("password")?, "the first password");
-        assert_eq!(t.reads_of("app", &mark)?, 1, "{}", t.asked(&mark)?);
+        assert_eq!(t.reads_of("app", &mark)?, 1, "{}", t.vault_requests(&mark)?);
         let object = t.ready("pinned").await?;
         assert_eq!(object["status"]["sources"][0]["version"], 1, "{object}");
         Ok(())
@@ -160,7 +160,7 @@ fn a_hundred_objects_of_one_identity_cost_one_login_and_one_read() -> Result<()>
         let deadline = Duration::from_mins(1);
         t.all_with("app-", MANY, "password", "shared by a hundred", deadline)
             .await?;
-        let asked = t.asked(&mark)?;
+        let asked = t.vault_requests(&mark)?;
         assert_eq!(t.reads_of("app", &mark)?, 1, "{asked}");
         assert_eq!(asked.clone().logins().len(), 1, "{asked}");
         assert_eq!(asked.len(), 3, "a login, a mount look-up, a read: {asked}");
@@ -190,7 +190,7 @@ fn a_change_reaches_a_hundred_objects_within_the_interval_by_one_read() -> Resul
         let took = start.elapsed();
         // On a busy machine the API server alone takes longer than a second for a Secret and a status each.
         let bare = t.bare_writes(2 * MANY).await?;
-        assert_eq!(t.reads_of("app", &mark)?, 1, "{}", t.asked(&mark)?);
+        assert_eq!(t.reads_of("app", &mark)?, 1, "{}", t.vault_requests(&mark)?);
         ensure!(
             took < interval + Duration::from_millis(1500) + bare,
             "it took {took:?} to reach all, while as many bare writes take {bare:?}"
@@ -224,7 +224,7 @@ fn polls_that_find_nothing_new_read_once_per_interval_for_all_and_write_nothing(
         ensure!(
             intervals > 4.0 * 0.94,
             "four reads in {intervals} intervals: {}",
-            t.asked(&mark)?
+            t.vault_requests(&mark)?
         );
         let asked = t.ground().kube_requests(&mark).await?;
         let written = asked.in_namespace(t.name()).writes();

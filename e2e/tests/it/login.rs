@@ -1,10 +1,13 @@
 //! Logging in: as the object's own service account, once per identity, with a token that lives as long as it is needed and no
 //! longer; and a refusal says what mends it.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use vaultbridge_e2e::ground::{JWT_AUTH, Mark};
 use vaultbridge_e2e::vault_server::Role;
+use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
 
 const LOGIN: &str = "auth/kubernetes/login";
@@ -169,6 +172,47 @@ fn a_missing_service_account_is_named_and_its_creation_heals() -> Result<()> {
         assert_eq!(asked.len(), 0, "a token was asked for: {asked}");
         t.service_account("robot").await?;
         t.secret_with("app", "password", "for a robot").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_refused_token_request_is_told_in_the_api_servers_words_and_heals() -> Result<()> {
+    run(async |t| {
+        let admission = "apiVersion: admissionregistration.k8s.io/v1";
+        t.apply(&format!(
+            "{admission}
+kind: ValidatingAdmissionPolicy
+metadata: {{ name: $tenant }}
+spec:
+  matchConstraints:
+    namespaceSelector: {{ matchLabels: {{ kubernetes.io/metadata.name: $tenant }} }}
+    resourceRules: [{{ apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [serviceaccounts/token] }}]
+  validations: [{{ expression: 'false', message: no tokens on Sundays }}]"
+        ))
+        .await?;
+        t.apply(&format!(
+            "{admission}
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{ name: $tenant }}
+spec: {{ policyName: $tenant, validationActions: [Deny] }}"
+        ))
+        .await?;
+        until("the policy to be in force", SOON, async || {
+            let lifetime = Duration::from_secs(600);
+            let cluster = t.ground().control_plane();
+            let token = cluster.token(t.name(), "default", Some("vault"), lifetime);
+            Ok(token.await.is_err().then_some(()))
+        })
+        .await?;
+        t.put("app", json!({ "password": "on Mondays" })).await?;
+        t.reader("app", "auth: { role: $tenant }").await?;
+        let message = t.complains("app", "TokenRequestDenied").await?;
+        let words = "the API server refuses a token for service account default";
+        ensure_says(t, &message, &[words, "no tokens on Sundays"])?;
+        let binding = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding";
+        t.delete(binding, t.name()).await?;
+        t.secret_with("app", "password", "on Mondays").await?;
         Ok(())
     })
 }

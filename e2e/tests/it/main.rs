@@ -2,6 +2,7 @@
 
 mod api;
 mod calm;
+mod canaries;
 mod connection;
 mod destination;
 mod examples;
@@ -11,6 +12,7 @@ mod kv;
 mod login;
 mod missing;
 mod ownership;
+mod program;
 mod refused;
 mod secret;
 mod values;

@@ -26,7 +26,7 @@ fn a_foreign_secret_is_left_alone_without_asking_vault_and_taken_over_once_it_is
             .await?;
         t.carry("fence", &source("fence")).await?;
         t.polls(&mark, "fence", 3).await?;
-        assert_eq!(t.reads_of("app", &mark)?, 0, "{}", t.asked(&mark)?);
+        assert_eq!(t.reads_of("app", &mark)?, 0, "{}", t.vault_requests(&mark)?);
         let after = t.secret("app").await?;
         assert_eq!(
             before["metadata"]["resourceVersion"],
@@ -88,7 +88,12 @@ fn of_two_objects_the_one_that_has_the_secret_keeps_it_and_the_other_asks_vault_
         rivals(t).await?;
         let mark_two = t.ground().mark().await?;
         t.polls(&mark_two, "older", 2).await?;
-        assert_eq!(t.reads_of("younger", &mark)?, 0, "{}", t.asked(&mark)?);
+        assert_eq!(
+            t.reads_of("younger", &mark)?,
+            0,
+            "{}",
+            t.vault_requests(&mark)?
+        );
         let secret = t.secret("shared").await?;
         assert_eq!(secret.text("whose")?, "that of the older");
         t.ready("older").await?;

@@ -1,0 +1,6 @@
+//! The program is told what it needs, says at once what is wrong, shows how it is, and ends when asked to.
+
+mod ends;
+mod pages;
+mod rights;
+mod starts;

@@ -1,0 +1,82 @@
+//! It ends when asked to, whatever else goes on.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use vaultbridge_e2e::stopwatch::Stopwatch;
+use vaultbridge_e2e::wait::{SOON, until};
+use vaultbridge_e2e::{GroundOptions, Tenant, run_alone};
+
+/// How long an end may take: a pod is killed after 30 seconds.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Ends the operator by a signal, sees that it ends well, and starts it again.
+async fn ends(t: &Tenant, when: &str, interrupt: bool) -> Result<()> {
+    let service = t.operator()?.service();
+    let start = Stopwatch::start();
+    let status = if interrupt {
+        service.interrupt().await?
+    } else {
+        service.terminate().await?
+    };
+    start.within(GRACE, &format!("{when}, it ended after"))?;
+    let tail = t.operator()?.log_tail(20);
+    ensure!(status.success(), "{when}, it ended with {status}:\n{tail}");
+    assert!(tail.contains("stopped"), "{tail}");
+    t.operator()?.start_again()
+}
+
+#[test]
+fn it_ends_in_good_order_on_a_signal_whatever_else_goes_on() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.app("app", "first password", "1s").await?;
+        let mark = t.mark().await?;
+        ends(t, "while all is well", false).await?;
+        let asked = t.vault_requests(&mark)?;
+        let revoked = asked
+            .clone()
+            .only(|request| request.path == "auth/token/revoke-self");
+        assert_eq!(revoked.len(), 1, "its token was given back: {asked}");
+
+        t.operator()?.ready().await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "app", 1).await?;
+        ends(t, "on Ctrl-C", true).await?;
+
+        t.operator()?.ready().await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "app", 1).await?;
+        t.vault().seal().await?;
+        t.reports("app", "Synced", "False", "VaultSealed").await?;
+        ends(t, "while Vault is sealed", false).await?;
+        t.vault().unseal().await?;
+
+        t.operator()?.ready().await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "app", 1).await?;
+        t.vault().service().freeze()?;
+        ends(t, "while Vault hangs", false).await?;
+        t.vault().service().thaw()?;
+
+        t.operator()?.ready().await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "app", 1).await?;
+        let apiserver = t.ground().control_plane().apiserver();
+        apiserver.freeze()?;
+        t.password("app", "second password").await?;
+        let from = t.vault().audit().log().end()?;
+        until("the change to be read", SOON, async || {
+            let reads = t.vault().audit().since(from)?.reads();
+            Ok((!reads.is_empty()).then_some(()))
+        })
+        .await?;
+        ends(t, "while the API server hangs", false).await?;
+        apiserver.thaw()?;
+        t.operator()?.ready().await?;
+        t.secret_with("app", "password", "second password").await?;
+
+        apiserver.kill()?;
+        ends(t, "while there is no API server", false).await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,204 @@
+//! Proves what is checked of a spec, and what of it makes another request.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::vault_connection::AllowedNamespaces;
+use crate::connections::Reachability;
+use crate::reconcile::failure::Retry;
+use crate::reconcile::fixture::{self, edit, fresh, job, usable};
+
+fn refused(observed: &Observed) -> Failure {
+    match resolve(observed) {
+        Err(failure) => failure,
+        Ok(job) => panic!("not refused: {}", job.is_some()),
+    }
+}
+
+fn edited(path: &str, value: Value) -> Observed {
+    let mut observed = fresh();
+    edit(&mut observed, path, value);
+    observed
+}
+
+#[test]
+fn what_is_left_out_is_what_the_reference_says() {
+    let job = job(&fresh());
+    assert_eq!(job.destination.key, fixture::key("orders"));
+    assert_eq!(
+        (job.interval, job.jitter_percent),
+        (Some(Duration::from_mins(10)), 10)
+    );
+    let identity = &job.login.identity;
+    assert_eq!(
+        (identity.mount.as_str(), identity.role.as_str()),
+        ("kubernetes", "orders")
+    );
+    assert_eq!(
+        (
+            identity.service_account.as_str(),
+            identity.audiences.as_slice()
+        ),
+        ("shop/default/account", ["vault".to_owned()].as_slice())
+    );
+    assert_eq!((job.sources[0].engine, job.sources[0].version), (None, 0));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() {
+    for (path, value, message) in [
+        (
+            "/refresh/interval",
+            json!("10"),
+            "spec.refresh.interval: read \"10\" as a duration: write whole numbers with the units h, m and s, each at most once and in that order, such as 10m, 1h30m or 0s",
+        ),
+        (
+            "/sources/0/kv/path",
+            json!("secret/../x"),
+            "spec.sources[main].kv.path must not contain . or .. as a segment",
+        ),
+        (
+            "/sources/0/kv/path",
+            json!("sys/mounts"),
+            "spec.sources[main].kv.path must be a path of a KV engine, not of sys/, auth/, identity/ or cubbyhole/",
+        ),
+        (
+            "/sources/0/kv/path",
+            json!("orders"),
+            "spec.sources[main].kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount",
+        ),
+        (
+            "/sources/0/kv/mount",
+            json!("a//b"),
+            "spec.sources[main].kv.mount must not have empty segments, nor start or end with a slash",
+        ),
+        (
+            "/sources/0/kv/version",
+            json!(-1),
+            "spec.sources[main].kv.version must not be negative",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main"}),
+            "spec.sources[main]: set exactly one engine member: kv",
+        ),
+        (
+            "/data",
+            json!([{"key": "a", "source": "other"}]),
+            "spec.data[a].source names source other, which is not one of spec.sources",
+        ),
+        (
+            "/data",
+            json!([{"key": "a"}]),
+            "spec.data[a]: set exactly one of source and value",
+        ),
+        (
+            "/data",
+            json!([{"key": "a", "source": "main", "value": "x"}]),
+            "spec.data[a]: set exactly one of source and value",
+        ),
+        (
+            "/dataFrom",
+            json!([{"source": "other"}]),
+            "spec.dataFrom[].source names source other, which is not one of spec.sources",
+        ),
+    ] {
+        let failure = refused(&edited(path, value));
+        assert_eq!(
+            (failure.reason, failure.message.as_str(), failure.retry),
+            (Reason::InvalidSpec, message, Retry::OnChange)
+        );
+    }
+}
+
+#[test]
+fn what_the_object_depends_on_is_named_when_it_is_not_there() {
+    let with = |change: fn(&mut Observed)| {
+        let mut observed = fresh();
+        change(&mut observed);
+        let failure = refused(&observed);
+        (failure.reason, failure.message)
+    };
+    assert_eq!(
+        with(|observed| observed.connection = ConnectionView::Missing),
+        (
+            Reason::ConnectionNotFound,
+            "VaultConnection default does not exist; create it, or correct spec.connectionRef.name"
+                .into()
+        )
+    );
+    assert_eq!(
+        with(|observed| observed.service_account = None),
+        (Reason::ServiceAccountNotFound, "service account default does not exist in namespace shop; create it, or correct spec.auth.serviceAccountName".into())
+    );
+    assert_eq!(
+        with(|observed| {
+            let entry = Entry::Unusable {
+                message: "spec.timeout is zero".into(),
+            };
+            observed.connection = ConnectionView::Known(entry, Reachability::default());
+        }),
+        (
+            Reason::VaultUnavailable,
+            "VaultConnection default cannot be used as it stands: spec.timeout is zero".into()
+        )
+    );
+    assert_eq!(
+        with(|observed| observed.connection = usable(Some(AllowedNamespaces::default()), Reachability::default())),
+        (Reason::ConnectionNotAllowed, "VaultConnection default does not admit namespace shop; whoever administers it can add the namespace, or a label of it, to spec.allowedNamespaces".into())
+    );
+}
+
+#[test]
+fn a_connection_that_was_not_looked_at_is_waited_for() {
+    let mut observed = fresh();
+    observed.connection = ConnectionView::Pending;
+    assert!(matches!(resolve(&observed), Ok(None)));
+}
+
+#[test]
+fn the_request_is_another_exactly_when_the_secret_may_hold_something_else() {
+    let before = job(&fresh()).request;
+    for (path, value, differs) in [
+        ("/sources/0/kv/path", json!("secret/b"), true),
+        ("/auth/role", json!("b"), true),
+        ("/data", json!([{"key": "a", "value": "x"}]), true),
+        ("/conflictPolicy", json!("LastWins"), true),
+        ("/destination/type", json!("kubernetes.io/tls"), true),
+        ("/refresh/interval", json!("1m"), false),
+        ("/destination/labels", json!({"a": "b"}), false),
+        ("/destination/deletionPolicy", json!("Retain"), false),
+    ] {
+        let after = job(&edited(path, value)).request;
+        assert_eq!(after != before, differs, "{path}");
+    }
+}
+
+#[test]
+fn a_service_account_made_anew_is_another_identity() {
+    let mut observed = fresh();
+    let before = job(&observed).login.identity;
+    observed.service_account = Some(Arc::new(crate::cluster::caches::ServiceAccountMeta {
+        uid: "anew".into(),
+    }));
+    assert_ne!(job(&observed).login.identity, before);
+}
+
+#[test]
+fn an_object_of_nothing_but_pinned_versions_is_never_polled() {
+    assert_eq!(
+        job(&edited("/sources/0/kv/version", json!(3))).interval,
+        None
+    );
+}
+
+#[test]
+fn nothing_is_written_into_a_namespace_that_is_being_deleted() {
+    let mut observed = crate::reconcile::fixture::synced();
+    observed.namespace = Some(std::sync::Arc::new(crate::cluster::caches::NamespaceMeta {
+        labels: BTreeMap::new(),
+        terminating: true,
+    }));
+    let failure = resolve(&observed).err().unwrap();
+    assert_eq!(failure.reason, Reason::NamespaceTerminating);
+}

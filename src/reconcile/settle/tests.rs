@@ -1,0 +1,226 @@
+//! Proves what readings mean: news or none, and what becomes of a path that is gone.
+
+use serde_json::json;
+
+use super::*;
+use crate::reconcile::fixture::{self, edit, found, job, ordinary, synced};
+use crate::reconcile::observe::Observed;
+
+fn settled(
+    observed: &Observed,
+    readings: Vec<KvOutcome>,
+    only_if_changed: bool,
+) -> Result<Settled, Failure> {
+    settle(
+        &job(observed),
+        Before::of_pass(observed),
+        readings,
+        only_if_changed,
+    )
+}
+
+fn word(settled: &Result<Settled, Failure>) -> String {
+    match settled {
+        Ok(Settled::Unchanged(_)) => "unchanged".into(),
+        Ok(Settled::Render(sources)) => {
+            let there = sources.iter().map(|one| {
+                if one.secret.is_some() {
+                    "value"
+                } else {
+                    "nothing"
+                }
+            });
+            format!("render {}", there.collect::<Vec<_>>().join(" "))
+        }
+        Ok(Settled::DeleteSecret(failure)) => {
+            format!("delete: {}: {}", failure.reason, failure.message)
+        }
+        Err(failure) => format!("{}: {}", failure.reason, failure.message),
+    }
+}
+
+fn deleted() -> KvOutcome {
+    KvOutcome::Deleted {
+        time: "2026-01-01T00:00:00Z".into(),
+    }
+}
+
+fn with_policy(policy: &str) -> Observed {
+    let mut observed = fixture::fresh();
+    edit(
+        &mut observed,
+        "/destination/missingSourcePolicy",
+        json!(policy),
+    );
+    fixture::write(&mut observed);
+    observed
+}
+
+#[test]
+fn the_version_and_time_that_the_secret_was_made_of_are_no_news() {
+    let observed = synced();
+    assert_eq!(
+        word(&settled(&observed, vec![ordinary()], true)),
+        "unchanged"
+    );
+}
+
+#[test]
+fn whoever_must_render_renders_what_is_no_news_as_well() {
+    let observed = synced();
+    assert_eq!(
+        word(&settled(&observed, vec![ordinary()], false)),
+        "render value"
+    );
+}
+
+#[test]
+fn another_version_is_news_also_when_it_is_lower() {
+    let observed = synced();
+    for version in [2, 4] {
+        let reading = found(version, &json!({}));
+        assert_eq!(
+            word(&settled(&observed, vec![reading], true)),
+            "render value",
+            "version {version}"
+        );
+    }
+}
+
+#[test]
+fn a_path_that_never_was_is_an_error_under_every_policy() {
+    for policy in ["Retain", "Prune", "Delete"] {
+        let mut observed = fixture::fresh();
+        edit(
+            &mut observed,
+            "/destination/missingSourcePolicy",
+            json!(policy),
+        );
+        assert_eq!(
+            word(&settled(&observed, vec![KvOutcome::Absent], false)),
+            "PathNotFound: source main: secret/shop/orders does not exist in Vault; write it, correct kv.path, or set optional: true on the source",
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn a_path_that_is_gone_is_told_by_how_it_went() {
+    let observed = synced();
+    let kept = "; the Secret keeps its last value, as missingSourcePolicy says";
+    for (reading, expected) in [
+        (
+            KvOutcome::Absent,
+            format!(
+                "SourceDeleted: source main: secret/shop/orders does not exist in Vault any more{kept}"
+            ),
+        ),
+        (
+            deleted(),
+            format!(
+                "SourceDeleted: source main: secret/shop/orders was deleted in Vault; undelete it or write a new version{kept}"
+            ),
+        ),
+        (
+            KvOutcome::Destroyed,
+            format!(
+                "SourceDeleted: source main: secret/shop/orders was destroyed in Vault; write a new version{kept}"
+            ),
+        ),
+    ] {
+        assert_eq!(word(&settled(&observed, vec![reading], true)), expected);
+    }
+}
+
+#[test]
+fn a_path_that_is_gone_takes_its_keys_or_the_secret_along_if_asked_to() {
+    assert_eq!(
+        word(&settled(&with_policy("Prune"), vec![deleted()], true)),
+        "render nothing"
+    );
+    let delete = settled(&with_policy("Delete"), vec![deleted()], true);
+    assert_eq!(
+        word(&delete),
+        "delete: SourceDeleted: source main: secret/shop/orders was deleted in Vault; undelete it or write a new version; the Secret was deleted, as missingSourcePolicy says"
+    );
+}
+
+#[test]
+fn a_typing_error_in_an_edited_path_takes_nothing_away() {
+    for policy in ["Retain", "Prune", "Delete"] {
+        let mut observed = with_policy(policy);
+        edit(
+            &mut observed,
+            "/sources/0/kv/path",
+            json!("secret/shop/odrers"),
+        );
+        let word = word(&settled(&observed, vec![KvOutcome::Absent], false));
+        assert!(
+            word.starts_with("PathNotFound: source main: secret/shop/odrers does not exist"),
+            "{policy}: {word}"
+        );
+    }
+}
+
+#[test]
+fn a_source_that_was_pruned_stays_so_through_edits_of_the_spec() {
+    let mut observed = with_policy("Prune");
+    fixture::write_of(&mut observed, vec![deleted()])
+        .unwrap_or_else(|failure| panic!("{failure:?}"));
+    assert_eq!(
+        word(&settled(&observed, vec![deleted()], true)),
+        "unchanged"
+    );
+    edit(&mut observed, "/conflictPolicy", json!("LastWins"));
+    assert_eq!(
+        word(&settled(&observed, vec![deleted()], false)),
+        "render nothing"
+    );
+}
+
+#[test]
+fn an_optional_source_may_be_absent_and_comes_back_as_news() {
+    let mut observed = fixture::fresh();
+    edit(&mut observed, "/sources/0/optional", json!(true));
+    assert_eq!(
+        word(&settled(&observed, vec![KvOutcome::Absent], false)),
+        "render nothing"
+    );
+    fixture::write_of(&mut observed, vec![KvOutcome::Absent])
+        .unwrap_or_else(|failure| panic!("{failure:?}"));
+    assert_eq!(
+        word(&settled(&observed, vec![KvOutcome::Absent], true)),
+        "unchanged"
+    );
+    assert_eq!(
+        word(&settled(&observed, vec![ordinary()], true)),
+        "render value"
+    );
+}
+
+#[test]
+fn a_source_that_is_optional_no_more_deletes_no_secret() {
+    let mut observed = fixture::fresh();
+    edit(&mut observed, "/sources/0/optional", json!(true));
+    edit(
+        &mut observed,
+        "/destination/missingSourcePolicy",
+        json!("Delete"),
+    );
+    fixture::write_of(&mut observed, vec![KvOutcome::Absent])
+        .unwrap_or_else(|failure| panic!("{failure:?}"));
+    edit(&mut observed, "/sources/0/optional", json!(false));
+    let word = word(&settled(&observed, vec![KvOutcome::Absent], false));
+    assert!(word.starts_with("PathNotFound: "), "{word}");
+}
+
+#[test]
+fn a_pinned_version_is_named() {
+    let mut observed = fixture::fresh();
+    edit(&mut observed, "/sources/0/kv/version", json!(7));
+    let word = word(&settled(&observed, vec![KvOutcome::Destroyed], false));
+    assert_eq!(
+        word,
+        "SourceDeleted: source main: version 7 of secret/shop/orders was destroyed in Vault; write a new version"
+    );
+}
