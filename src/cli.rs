@@ -15,11 +15,10 @@ pub struct Cli {
     command: Command,
 }
 
+// What each does, and all that `--help` says of it, stands at its arguments: a comment here would take its place.
 #[derive(Subcommand)]
 enum Command {
-    /// Run the operator.
     Run(run::Run),
-    /// Print the CustomResourceDefinitions, to be installed before the operator runs.
     Crd(crd::Crd),
 }
 

@@ -21,8 +21,8 @@ use tracing::{debug, warn};
 
 use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
-use crate::cluster::Key;
 use crate::cluster::caches::Change;
+use crate::cluster::{Key, WriteError};
 use crate::reconcile::{self, Context};
 
 /// How many passes over VaultConnections run at once: so many that servers that swallow requests do not hold up the others.
@@ -305,36 +305,39 @@ async fn until(mut shutdown: watch::Receiver<bool>) {
 }
 
 /// Whether the API server answers and our kinds are known to it: told at the start rather than by watches that fail for ever.
-pub async fn check_api(client: &Client) -> anyhow::Result<()> {
+pub async fn check_api(client: &Client, address: &str) -> anyhow::Result<()> {
     let one = kube::api::ListParams::default().limit(1);
-    let hint = |kind: &str, error: kube::Error| match &error {
-        kube::Error::Api(status) if status.code == 404 => {
-            anyhow::anyhow!(
-                "the API server does not know the kind {kind}: install the CRDs first (vaultbridge crd | kubectl apply -f -)"
-            )
-        }
-        kube::Error::Api(status) if status.code == 403 || status.code == 401 => {
-            anyhow::anyhow!(
-                "the operator may not list {kind}: {}; compare its RBAC with deploy/rbac.yaml",
-                status.message
-            )
-        }
-        _ => anyhow::anyhow!(
-            "reach the API server: {error}; check KUBECONFIG, or the pod's service account"
-        ),
-    };
     let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
-    namespaces
-        .list_metadata(&one)
-        .await
-        .map_err(|error| hint("Namespace", error))?;
-    Api::<DeserializeGuard<VaultSecret>>::all(client.clone())
-        .list_metadata(&one)
-        .await
-        .map_err(|error| hint("VaultSecret", error))?;
-    Api::<DeserializeGuard<VaultConnection>>::all(client.clone())
-        .list_metadata(&one)
-        .await
-        .map_err(|error| hint("VaultConnection", error))?;
+    let namespaces = namespaces.list_metadata(&one).await;
+    namespaces.map_err(|error| hint("Namespace", error, address))?;
+    let secrets = Api::<DeserializeGuard<VaultSecret>>::all(client.clone());
+    let secrets = secrets.list_metadata(&one).await;
+    secrets.map_err(|error| hint("VaultSecret", error, address))?;
+    let connections = Api::<DeserializeGuard<VaultConnection>>::all(client.clone());
+    let connections = connections.list_metadata(&one).await;
+    connections.map_err(|error| hint("VaultConnection", error, address))?;
     Ok(())
+}
+
+/// Why a kind could not be listed, and what to do about it.
+fn hint(kind: &str, error: kube::Error, address: &str) -> anyhow::Error {
+    let (code, message) = match &error {
+        kube::Error::Api(status) => (status.code, status.message.clone()),
+        _ => (0, String::new()),
+    };
+    match code {
+        404 => anyhow::anyhow!(
+            "the API server does not know the kind {kind}: install the CRDs first (vaultbridge crd | kubectl apply -f -)"
+        ),
+        403 => anyhow::anyhow!(
+            "the operator may not list {kind}: {message}; compare its RBAC with deploy/rbac.yaml"
+        ),
+        401 => anyhow::anyhow!(
+            "the API server at {address} does not accept the operator's credentials: {message}; check KUBECONFIG, or the pod's service account"
+        ),
+        _ => anyhow::anyhow!(
+            "{}; it was looked for at {address}: check KUBECONFIG, or the pod's service account",
+            WriteError::from(error)
+        ),
+    }
 }

@@ -12,6 +12,7 @@ mod failure;
 mod fetch;
 #[cfg(test)]
 mod fixture;
+mod mapping;
 mod memory;
 mod observe;
 mod paths;

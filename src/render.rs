@@ -36,20 +36,29 @@ pub fn check_key_name(key: &str) -> Result<(), KeyNameProblem> {
 
 /// Refuses data that is more than a Secret can hold.
 pub fn check_size(data: &SecretData) -> Result<(), MappingError> {
-    let bytes: usize = data.values().map(crate::sensitive::SecretBytes::len).sum();
-    if bytes <= MAX_SECRET_BYTES {
-        return Ok(());
+    if bytes_of(data) <= MAX_SECRET_BYTES {
+        Ok(())
+    } else {
+        Err(too_large(data))
     }
+}
+
+/// The refusal of data that is too large.
+fn too_large(data: &SecretData) -> MappingError {
     // Of equally large values the first key is named, so that the message does not change from pass to pass.
     let largest = data.iter().rev().max_by_key(|(_, value)| value.len());
     let (largest_key, largest_bytes) =
         largest.map_or_else(Default::default, |(key, value)| (key.clone(), value.len()));
-    Err(MappingError::SecretTooLarge {
-        bytes,
+    MappingError::SecretTooLarge {
+        bytes: bytes_of(data),
         limit: MAX_SECRET_BYTES,
         largest_key,
         largest_bytes,
-    })
+    }
+}
+
+fn bytes_of(data: &SecretData) -> usize {
+    data.values().map(crate::sensitive::SecretBytes::len).sum()
 }
 
 #[cfg(test)]

@@ -66,8 +66,8 @@ struct Wakes {
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let client = client().await?;
-    controller::check_api(&client).await?;
+    let (client, address) = client().await?;
+    controller::check_api(&client, &address).await?;
     let keys = keys(&client, &options.namespace).await?;
     let ready = Arc::new(AtomicBool::new(false));
     let metrics = Metrics::new();
@@ -217,12 +217,14 @@ async fn control(
 
 /// A client without the library's hidden retries: a pass that fails is repeated by its own schedule, and a POST that got no
 /// answer is never repeated blindly.
-async fn client() -> anyhow::Result<Client> {
+async fn client() -> anyhow::Result<(Client, String)> {
     let mut config = Config::infer()
         .await
         .context("find the API server: set KUBECONFIG, or run in a pod with a service account")?;
     config.default_retry = false;
-    Client::try_from(config).context("set up the client of the API server")
+    let address = config.cluster_url.to_string();
+    let client = Client::try_from(config).context("set up the client of the API server")?;
+    Ok((client, address))
 }
 
 /// The keys of the MACs, made at the first start.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-pub use json::{JsonError, JsonRef, SecretJson};
+pub use json::{Children, JsonError, JsonRef, SecretJson};
 
 /// The `data` of a Secret, by key, in key order.
 pub type SecretData = BTreeMap<String, SecretBytes>;

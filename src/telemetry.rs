@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
 /// Libraries that would log request paths at every refusal, or whole response bodies when one does not parse.
-const QUIET: &str = "vaultrs=off,rustify=off,kube_client::client=error,hyper=warn,h2=warn,rustls=warn,reqwest=warn,tower=warn";
+const QUIET: &str = "vaultrs=off,rustify=off,kube_client::client=off,hyper=warn,h2=warn,rustls=warn,reqwest=warn,tower=warn";
 
 /// How logs look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

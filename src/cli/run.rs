@@ -41,7 +41,7 @@ pub struct Run {
     )]
     log_level: String,
 
-    /// Form of the log.
+    /// Whether the log is written for people or for programs.
     #[arg(
         long,
         env = "VAULTBRIDGE_LOG_FORMAT",

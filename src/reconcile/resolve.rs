@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::mapping::mapping;
 use super::observe::{ConnectionView, Observed};
 use super::paths;
 use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
 use crate::api::source::{KvEngineVersion, KvSource, Source};
-use crate::api::vault_secret::{AuthMethod, ConflictPolicy, DataEntry};
+use crate::api::vault_secret::AuthMethod;
 use crate::api::{DEFAULT_AUDIENCE, Reason, VaultSecret};
 use crate::cluster::Key;
 use crate::connections::{Connection, Entry, admits};
 use crate::record::request_hash;
-use crate::render::{self, Content, Mapping};
+use crate::render::Mapping;
 use crate::schedule::parse_duration;
 use crate::vault;
 
@@ -238,21 +239,8 @@ fn source(source: &Source) -> Result<SourceJob, Failure> {
             "spec.sources[{name}]: set exactly one engine member: kv"
         )));
     };
-    paths::check(path)
-        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.path {problem}")))?;
-    if mount.is_empty() && !path.contains('/') {
-        return Err(invalid(format!(
-            "spec.sources[{name}].kv.path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount"
-        )));
-    }
-    let (field, place) = if mount.is_empty() {
-        ("path", path)
-    } else {
-        ("mount", mount)
-    };
-    paths::check(place)
-        .and_then(|()| paths::check_mount(place))
-        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.{field} {problem}")))?;
+    paths::check_kv(mount, path)
+        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.{problem}")))?;
     let engine = match engine_version {
         KvEngineVersion::Auto => None,
         KvEngineVersion::V1 => Some(vault::KvVersion::V1),
@@ -270,66 +258,6 @@ fn source(source: &Source) -> Result<SourceJob, Failure> {
         engine,
         path: path.clone(),
         version,
-    })
-}
-
-fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
-    let spec = &object.spec;
-    let known = |name: &String| spec.sources.iter().any(|source| source.name == *name);
-    let unknown = |field: String, name: &str| {
-        invalid(format!(
-            "{field} names source {name}, which is not one of spec.sources"
-        ))
-    };
-    let mut entries = Vec::with_capacity(spec.data.len());
-    for DataEntry {
-        key,
-        source,
-        field,
-        value,
-        optional,
-    } in &spec.data
-    {
-        let content = match (source, value) {
-            (Some(source), None) if known(source) => Content::Field {
-                source: source.clone(),
-                field: field.clone(),
-            },
-            (Some(source), None) => {
-                return Err(unknown(format!("spec.data[{key}].source"), source));
-            }
-            (None, Some(value)) => Content::Literal(value.clone()),
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(invalid(format!(
-                    "spec.data[{key}]: set exactly one of source and value"
-                )));
-            }
-        };
-        entries.push(render::Entry {
-            key: key.clone(),
-            content,
-            optional: *optional,
-        });
-    }
-    if let Some(copy) = spec.data_from.iter().find(|copy| !known(&copy.source)) {
-        return Err(unknown("spec.dataFrom[].source".into(), &copy.source));
-    }
-    let copies = spec
-        .data_from
-        .iter()
-        .map(|copy| render::Copy {
-            source: copy.source.clone(),
-        })
-        .collect();
-    let conflict_policy = match spec.conflict_policy {
-        ConflictPolicy::Error => render::ConflictPolicy::Error,
-        ConflictPolicy::FirstWins => render::ConflictPolicy::FirstWins,
-        ConflictPolicy::LastWins => render::ConflictPolicy::LastWins,
-    };
-    Ok(Mapping {
-        entries,
-        copies,
-        conflict_policy,
     })
 }
 
@@ -379,7 +307,8 @@ fn first_set(candidates: &[&str]) -> String {
         .unwrap_or_default()
 }
 
-fn invalid(message: String) -> Failure {
+/// The object asks for what cannot be; the message names the field.
+pub fn invalid(message: String) -> Failure {
     Failure::new(Reason::InvalidSpec, message)
 }
 

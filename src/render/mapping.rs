@@ -3,11 +3,12 @@
 //! Entries always win over copies. Between copies the policy decides; under the default, two copies that bring the
 //! same key are an error, so the order in which somebody lists them never decides over the content of a Secret.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::error::{MAX_NAMES, MappingError};
-use super::{check_key_name, check_size};
-use crate::sensitive::{JsonRef, SecretBytes, SecretData, SecretJson};
+use super::{MAX_SECRET_BYTES, check_key_name, check_size, too_large};
+use crate::sensitive::{Children, JsonRef, SecretBytes, SecretData, SecretJson};
 
 /// What goes under which key. Without entries and copies it is every field of every source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,8 +78,14 @@ pub fn render(mapping: &Mapping, sources: &Sources<'_>) -> Result<SecretData, Ma
     } = mapping;
     let documents: Vec<Document<'_>> = sources.iter().map(Document::open).collect();
     let mut data = SecretData::new();
+    let mut room = MAX_SECRET_BYTES;
     for entry in entries {
-        add_entry(&mut data, entry, &documents)?;
+        let bytes = add_entry(&mut data, entry, &documents)?;
+        // Given up here, and not at the end: a large field that hundreds of entries ask for would fill the memory.
+        room = match room.checked_sub(bytes) {
+            Some(room) => room,
+            None => return Err(too_large(&data)),
+        };
     }
     let copies = if entries.is_empty() && copies.is_empty() {
         documents.iter().collect()
@@ -106,6 +113,9 @@ struct Opened<'a> {
     root: JsonRef<'a>,
     /// The members of the top level that are not `null`; `None` if the document is no JSON object.
     fields: Option<Fields<'a>>,
+    /// What is inside the places that pointers have led through, by the pointer that leads there. Every place is read
+    /// once, however many entries look into it: the time that a document takes is bounded by its size and depth.
+    walked: RefCell<BTreeMap<String, Children<'a>>>,
 }
 
 type Fields<'a> = BTreeMap<String, JsonRef<'a>>;
@@ -117,7 +127,11 @@ impl<'a> Document<'a> {
             if let Some(fields) = &mut fields {
                 fields.retain(|_, value| !value.is_null());
             }
-            Opened { root, fields }
+            Opened {
+                root,
+                fields,
+                walked: RefCell::default(),
+            }
         };
         Self {
             name,
@@ -134,13 +148,30 @@ impl<'a> Document<'a> {
     /// The bytes of one field, `None` if it is absent.
     fn field(&self, opened: &Opened<'a>, field: &str) -> Result<Option<SecretBytes>, MappingError> {
         if field.starts_with('/') {
-            return Ok(opened.root.pointer(field).and_then(JsonRef::to_bytes));
+            return Ok(opened.pointer(field).and_then(JsonRef::to_bytes));
         }
         let fields = opened.fields.as_ref().ok_or_else(|| self.not_an_object())?;
         if field.is_empty() {
             return Ok(Some(opened.root.to_json()));
         }
         Ok(fields.get(field).and_then(|value| value.to_bytes()))
+    }
+}
+
+impl<'a> Opened<'a> {
+    /// The value at a JSON pointer (RFC 6901) that starts with a slash.
+    fn pointer(&self, pointer: &str) -> Option<JsonRef<'a>> {
+        let mut walked = self.walked.borrow_mut();
+        let (mut here, mut place) = (self.root, String::new());
+        for step in pointer.split('/').skip(1) {
+            let children = walked
+                .entry(place.clone())
+                .or_insert_with(|| here.children());
+            here = children.at(step)?;
+            place.push('/');
+            place.push_str(step);
+        }
+        Some(here)
     }
 }
 
@@ -156,11 +187,12 @@ fn find<'d, 'a>(
         })
 }
 
+/// Adds the entry's key, and tells the bytes of its value.
 fn add_entry(
     data: &mut SecretData,
     entry: &Entry,
     documents: &[Document<'_>],
-) -> Result<(), MappingError> {
+) -> Result<usize, MappingError> {
     let Entry {
         key,
         content,
@@ -176,17 +208,18 @@ fn add_entry(
         Content::Field { source, field } => {
             let document = find(documents, source)?;
             let Some(opened) = &document.content else {
-                return Ok(());
+                return Ok(0);
             };
             match document.field(opened, field)? {
                 Some(value) => value,
-                None if *optional => return Ok(()),
+                None if *optional => return Ok(0),
                 None => return Err(missing(key, source, field, opened)),
             }
         }
     };
+    let bytes = value.len();
     match data.insert(key.clone(), value) {
-        None => Ok(()),
+        None => Ok(bytes),
         Some(_) => Err(MappingError::DuplicateEntry { key: key.clone() }),
     }
 }

@@ -22,6 +22,16 @@ pub struct SecretJson(Zeroizing<String>);
 #[derive(Clone, Copy)]
 pub struct JsonRef<'a>(&'a RawValue);
 
+/// What is directly inside a value.
+pub enum Children<'a> {
+    /// Of an object, by name.
+    Members(BTreeMap<String, JsonRef<'a>>),
+    /// Of an array, in their order.
+    Elements(Vec<JsonRef<'a>>),
+    /// Of anything else.
+    Nothing,
+}
+
 /// How deep objects and arrays may be nested. Walking a document takes stack for each level, and whoever may write
 /// into Vault decides how many there are.
 const MAX_DEPTH: usize = 128;
@@ -89,17 +99,12 @@ impl<'a> JsonRef<'a> {
         self.members()?.remove(name)
     }
 
-    /// The value at a JSON pointer (RFC 6901), which is empty or starts with `/`.
-    pub fn pointer(self, pointer: &str) -> Option<JsonRef<'a>> {
-        let mut here = self;
-        for token in pointer.split('/').skip(1) {
-            let name = token.replace("~1", "/").replace("~0", "~");
-            here = match here.elements() {
-                Some(elements) => *elements.get(array_index(&name)?)?,
-                None => here.member(&name)?,
-            };
+    /// What is directly inside: members, elements, or nothing. Reads the value to its end.
+    pub fn children(self) -> Children<'a> {
+        if let Some(elements) = self.elements() {
+            return Children::Elements(elements);
         }
-        Some(here)
+        self.members().map_or(Children::Nothing, Children::Members)
     }
 
     /// The value as the bytes of a Secret: the content of a string, the digits of a number, `true` or `false`,
@@ -155,6 +160,18 @@ impl<'a> JsonRef<'a> {
             print_string(&string, out);
         } else {
             out.push_str(self.0.get()); // a number, true, false or null: as it came
+        }
+    }
+}
+
+impl<'a> Children<'a> {
+    /// The one that a step of a JSON pointer (RFC 6901) leads to: the text between two slashes.
+    pub fn at(&self, step: &str) -> Option<JsonRef<'a>> {
+        let name = step.replace("~1", "/").replace("~0", "~");
+        match self {
+            Self::Members(members) => members.get(&name).copied(),
+            Self::Elements(elements) => elements.get(array_index(&name)?).copied(),
+            Self::Nothing => None,
         }
     }
 }
@@ -225,7 +242,11 @@ mod tests {
 
     fn bytes_at(text: &str, pointer: &str) -> Option<String> {
         let document = document(text);
-        let bytes = document.root()?.pointer(pointer)?.to_bytes()?;
+        let mut here = document.root()?;
+        for step in pointer.split('/').skip(1) {
+            here = here.children().at(step)?;
+        }
+        let bytes = here.to_bytes()?;
         Some(String::from_utf8(bytes.expose().to_vec()).unwrap())
     }
 

@@ -23,8 +23,12 @@ async fn store(t: &Tenant) -> Result<()> {
         ),
         ("twin", json!({ "password": "a second password, 0815" })),
         (
-            "large",
-            json!({ "blob": "too large a value ".repeat(70_000) }),
+            "large-1",
+            json!({ "one": "too large a value ".repeat(40_000) }),
+        ),
+        (
+            "large-2",
+            json!({ "two": "too large a value ".repeat(40_000) }),
         ),
         (
             "escaped",
@@ -82,7 +86,7 @@ fn failures() -> Vec<(&'static str, Value)> {
         ("InvalidKeyName", object("odd-key", &["odd"], &json!({}))),
         (
             "SecretTooLarge",
-            object("too-large", &["large"], &json!({})),
+            object("too-large", &["large-1", "large-2"], &json!({})),
         ),
         ("PathNotFound", object("no-path", &["absent"], &json!({}))),
         (

@@ -199,7 +199,7 @@ spec: {{ policyName: $tenant, validationActions: [Deny] }}"
         ))
         .await?;
         until("the policy to be in force", SOON, async || {
-            let lifetime = Duration::from_secs(600);
+            let lifetime = Duration::from_mins(10);
             let cluster = t.ground().control_plane();
             let token = cluster.token(t.name(), "default", Some("vault"), lifetime);
             Ok(token.await.is_err().then_some(()))

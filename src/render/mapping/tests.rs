@@ -281,6 +281,38 @@ fn more_than_a_secret_can_hold_is_refused() {
     ));
 }
 
+#[test]
+fn many_pointers_into_a_large_and_deep_document_are_found() {
+    // Each level that is looked into is read to its end; looked into anew for every entry, this takes minutes.
+    let leaves: Vec<String> = (0..256).map(|at| format!("\"k{at}\":{at}")).collect();
+    let inner = format!(
+        "{{{},\"big\":\"{}\"}}",
+        leaves.join(","),
+        "x".repeat(1_000_000)
+    );
+    let text = format!("{}{inner}{}", "{\"a\":".repeat(100), "}".repeat(100));
+    let sources = given(&[("app", &text)]);
+    let pointer = |at| format!("{}/k{at}", "/a".repeat(100));
+    let wanted = (0..256).map(|at| field(&format!("k{at}"), "app", &pointer(at)));
+    let data = sources.render(&entries(wanted.collect())).unwrap();
+    assert_eq!(data.len(), 256);
+    assert_eq!(data["k255"], b"255");
+}
+
+#[test]
+fn a_secret_that_is_too_large_is_given_up_at_the_entry_that_is_too_much() {
+    let text = format!(r#"{{"big":"{}"}}"#, "x".repeat(700_000));
+    let sources = given(&[("app", &text)]);
+    let many = (0..256).map(|at| field(&format!("k{at}"), "app", ""));
+    assert!(matches!(
+        sources.render(&entries(many.collect())),
+        Err(MappingError::SecretTooLarge {
+            bytes: 1_400_020,
+            ..
+        })
+    ));
+}
+
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 fn json() -> impl Strategy<Value = String> {

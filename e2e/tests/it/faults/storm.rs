@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 use vaultbridge_e2e::dice::Dice;
@@ -93,7 +92,7 @@ async fn is_right(t: &Tenant, wanted: &Wanted) -> Result<()> {
             .list(&ListParams::default())
             .await?
             .iter()
-            .map(|secret| secret.name_any())
+            .map(kube::ResourceExt::name_any)
             .collect();
         ensure!(
             found == expected,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, run, run_alone};
 
-/// Reads the text as OpenMetrics and returns the names of its families. Fails on whatever a strict reader would not take.
+/// Reads the text as a strict reader of metrics would, and returns the names of its families. Fails on whatever is not in form.
 fn families(text: &str) -> Result<BTreeSet<String>> {
     let (mut families, mut current) = (BTreeSet::new(), (String::new(), String::new()));
     let body = text.strip_suffix("# EOF\n").context("find the end mark")?;

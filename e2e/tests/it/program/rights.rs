@@ -18,7 +18,7 @@ fn granted(manifest: &[Value]) -> BTreeSet<String> {
     };
     let rules = manifest
         .iter()
-        .flat_map(|object| object["rules"].as_array());
+        .filter_map(|object| object["rules"].as_array());
     let mut granted = BTreeSet::new();
     for rule in rules.flatten() {
         for resource in texts(&rule["resources"]) {

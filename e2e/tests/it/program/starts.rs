@@ -149,7 +149,11 @@ fn an_api_server_that_cannot_be_used_is_told_at_the_start() -> Result<()> {
         let ending = start(t, &[], &[("KUBECONFIG", &away)]).await?;
         refused(
             &ending,
-            &["reach the API server", "127.0.0.1:9", "KUBECONFIG"],
+            &[
+                "cannot be reached: Connection refused",
+                "127.0.0.1:9",
+                "KUBECONFIG",
+            ],
         );
         Ok(())
     })
