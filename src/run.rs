@@ -275,6 +275,7 @@ async fn sweep(context: Arc<Context>) {
         context.reads.sweep();
         context.sessions.sweep();
         context.mounts.sweep();
+        context.overlay.sweep();
     }
 }
 

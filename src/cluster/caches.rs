@@ -130,6 +130,21 @@ impl<V: Kept> Cache<V> {
             .cloned()
     }
 
+    /// The objects of a namespace that the condition holds for. Goes through the whole cache, so only for what is rare.
+    pub fn select(
+        &self,
+        namespace: &str,
+        condition: impl Fn(&Key, &V) -> bool,
+    ) -> Vec<(Key, Arc<V>)> {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        let chosen = objects
+            .iter()
+            .filter(|(key, value)| key.namespace == namespace && condition(key, value));
+        chosen
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
     /// Whether the first list has arrived.
     pub fn is_synced(&self) -> bool {
         *self.synced.borrow()

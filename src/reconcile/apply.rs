@@ -70,12 +70,12 @@ pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Resul
     }
 }
 
-/// Deletes the Secret that the object wrote under an earlier name, now that the new one stands.
+/// Deletes what the object wrote under earlier names, now that the new Secret stands.
 pub async fn tidy_up(observed: &Observed, context: &Context) -> Result<(), Failure> {
-    match &observed.leftover {
-        Some((key, secret)) => remove(key, secret, context).await,
-        None => Ok(()),
+    for (key, secret) in &observed.leftovers {
+        remove(key, secret, context).await?;
     }
+    Ok(())
 }
 
 /// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server then

@@ -59,7 +59,7 @@ pub fn fresh() -> Observed {
         target: None,
         record: None,
         rivals: Vec::new(),
-        leftover: None,
+        leftovers: Vec::new(),
         memory: Memory::default(),
         started: at(NOW - 3600),
         now: at(NOW),

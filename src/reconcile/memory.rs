@@ -92,7 +92,21 @@ impl Memories {
 /// report against a status that is no more, and write it once again.
 #[derive(Default)]
 pub struct Overlay {
-    by_uid: Mutex<HashMap<String, Arc<VaultSecret>>>,
+    by_uid: Mutex<HashMap<String, Written>>,
+}
+
+struct Written {
+    object: Arc<VaultSecret>,
+    arrived: Arrived,
+}
+
+/// Whether the watch has brought what we wrote. A pass may have taken the older one from the cache just before that, so
+/// ours is kept for a while longer.
+#[derive(Clone, Copy)]
+enum Arrived {
+    NotYet,
+    Lately,
+    LongSince,
 }
 
 impl Overlay {
@@ -100,7 +114,7 @@ impl Overlay {
     pub fn latest(&self, uid: &str, cached: Arc<VaultSecret>) -> Arc<VaultSecret> {
         let mut written = self.lock();
         match written.get(uid) {
-            Some(entry) if is_newer(entry, &cached) => entry.clone(),
+            Some(entry) if is_newer(&entry.object, &cached) => entry.object.clone(),
             Some(_) => {
                 written.remove(uid);
                 cached
@@ -109,22 +123,39 @@ impl Overlay {
         }
     }
 
-    /// Takes in a version of the object that the watch brings. Tells whether we wrote it ourselves: then it is no news, and the
-    /// cache has it from now on.
+    /// Takes in a version of the object that the watch brings. Tells whether we wrote it ourselves: then it is no news.
     pub fn is_echo(&self, uid: &str, resource_version: Option<&str>) -> bool {
         let mut written = self.lock();
-        let echo = written
-            .get(uid)
-            .is_some_and(|entry| entry.metadata.resource_version.as_deref() == resource_version);
-        if echo {
-            written.remove(uid);
+        let entry = written
+            .get_mut(uid)
+            .filter(|entry| entry.object.metadata.resource_version.as_deref() == resource_version);
+        let is_echo = entry.is_some();
+        if let Some(entry) = entry {
+            entry.arrived = Arrived::Lately;
         }
-        echo
+        is_echo
     }
 
     /// Notes that `object` was written.
     pub fn wrote(&self, uid: &str, object: VaultSecret) {
-        self.lock().insert(uid.into(), Arc::new(object));
+        let written = Written {
+            object: Arc::new(object),
+            arrived: Arrived::NotYet,
+        };
+        self.lock().insert(uid.into(), written);
+    }
+
+    /// Lets go of what had arrived by the last sweep: the cache holds it as well, and twice would fill the memory.
+    pub fn sweep(&self) {
+        self.lock().retain(|_, entry| {
+            let (arrived, keep) = match entry.arrived {
+                Arrived::NotYet => (Arrived::NotYet, true),
+                Arrived::Lately => (Arrived::LongSince, true),
+                Arrived::LongSince => (Arrived::LongSince, false),
+            };
+            entry.arrived = arrived;
+            keep
+        });
     }
 
     /// Forgets the object.
@@ -132,7 +163,7 @@ impl Overlay {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<VaultSecret>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Written>> {
         self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

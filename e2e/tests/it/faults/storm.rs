@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use vaultbridge_e2e::dice::Dice;
 use vaultbridge_e2e::stopwatch::Stopwatch;
@@ -147,5 +147,25 @@ fn an_operator_that_is_killed_at_any_moment_leaves_everything_right() -> Result<
         let untouched = t.secret("a-stranger").await?;
         assert_eq!(untouched.resource_version(), stranger.resource_version());
         t.ground().ensure_no_leak().await
+    })
+}
+
+#[test]
+fn a_secret_that_no_status_ever_told_of_goes_when_its_object_asks_for_another_name() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.app("app", "first password", "1000h").await?;
+        t.operator()?.stop().await?;
+        // As if it had been killed between the Secret and the status.
+        let untold = Patch::Merge(json!({ "status": null }));
+        let objects = t.api("VaultSecret").await?;
+        objects
+            .patch_status("app", &PatchParams::default(), &untold)
+            .await?;
+        let renamed = json!({ "spec": { "destination": { "name": "renamed" } } });
+        t.patch("VaultSecret", "app", &renamed).await?;
+        t.operator()?.start_again()?;
+        t.secret_with("renamed", "password", "first password")
+            .await?;
+        t.wait_gone("Secret", "app").await
     })
 }
