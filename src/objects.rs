@@ -50,19 +50,24 @@ impl Objects {
     pub fn put(&self, object: &VaultSecret) -> Vec<Key> {
         let (key, summary) = (Key::of(&object.metadata), Summary::of(object));
         let mut inner = self.lock();
-        if inner.get(&key) == Some(&summary) {
+        if let Some(known) = inner.get_mut(&key)
+            && known.claims_as(&summary)
+        {
+            *known = summary;
             return Vec::new();
         }
         let mut affected = inner.unlink(&key);
         let target = Key::new(&key.namespace, &summary.target);
         affected.extend(inner.targets.get(&target).into_iter().flatten().cloned());
         inner.targets.entry(target).or_default().push(key.clone());
-        inner
-            .namespaces
-            .entry(key.namespace.clone())
-            .or_default()
-            .insert(key.name.clone(), summary);
+        let objects = inner.namespaces.entry(key.namespace.clone()).or_default();
+        objects.insert(key.name.clone(), summary);
         affected
+    }
+
+    /// Whether the object of that key is known, and still the one of that UID.
+    pub fn knows(&self, key: &Key, uid: &str) -> bool {
+        self.lock().get(key).is_some_and(|known| known.uid == uid)
     }
 
     /// Takes out an object. Returns its UID, if it was known, and the others that shared its target.
@@ -156,6 +161,10 @@ impl Inner {
         self.namespaces.get(&key.namespace)?.get(&key.name)
     }
 
+    fn get_mut(&mut self, key: &Key) -> Option<&mut Summary> {
+        self.namespaces.get_mut(&key.namespace)?.get_mut(&key.name)
+    }
+
     fn unlink(&mut self, key: &Key) -> Vec<Key> {
         let Some(objects) = self.namespaces.get_mut(&key.namespace) else {
             return Vec::new();
@@ -180,6 +189,11 @@ impl Inner {
 }
 
 impl Summary {
+    /// Whether it has the same claim to the same Secret.
+    fn claims_as(&self, other: &Self) -> bool {
+        (&self.uid, self.created, &self.target) == (&other.uid, other.created, &other.target)
+    }
+
     fn of(object: &VaultSecret) -> Self {
         let meta = &object.metadata;
         Self {

@@ -16,7 +16,6 @@ mod mapping;
 mod memory;
 mod observe;
 mod paths;
-mod patience;
 mod publish;
 mod refusals;
 mod report;
@@ -36,6 +35,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
+use tracing::error;
 
 use self::claim::Claim;
 use self::decide::{Decision, Trigger};
@@ -43,7 +43,6 @@ use self::failure::Failure;
 use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
-pub use self::patience::Patience;
 use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
@@ -61,6 +60,12 @@ use crate::vault::{Mounts, Reads, Sessions};
 
 /// The longest that a pass may take: a login, a mount look-up, a read and a write at their longest, and then some.
 const PASS_LIMIT: Duration = Duration::from_secs(150);
+
+/// The longest that a pass and its report may take together.
+const WHOLE_LIMIT: Duration = Duration::from_mins(4);
+
+/// How soon an object is looked at again whose pass was lost.
+const AFTER_TROUBLE: Duration = Duration::from_secs(30);
 
 /// Everything that passes share.
 pub struct Context {
@@ -86,8 +91,6 @@ pub struct Context {
     pub memories: Memories,
     /// What we wrote and the watch has not brought back yet.
     pub overlay: Overlay,
-    /// Passes that take long.
-    pub patience: Patience,
     /// Publishes events.
     pub events: Events,
     /// Counts.
@@ -112,18 +115,29 @@ pub struct Settings {
     pub allow_plain_http: bool,
 }
 
-/// One pass over one object. Whatever happens in it, the next one is scheduled, and nobody else is disturbed.
+/// One pass over one object. Whatever happens in it, the next one is scheduled, and nobody else is disturbed: it is a task
+/// of its own, so that a long piece of work in it, or a panic, is its own affair.
 pub async fn reconcile(
     object: Arc<DeserializeGuard<VaultSecret>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
     let key = Key::of(object.meta());
-    let uid = object.meta().uid.clone().unwrap_or_default();
-    if context.patience.is_exhausted(&uid) {
-        return Ok(Action::await_change());
-    }
-    let pass = Box::pin(whole(object, context.clone()));
-    Ok(patience::wait(pass, &uid, key, &context).await)
+    let task = tokio::spawn(tokio::time::timeout(WHOLE_LIMIT, whole(object, context)));
+    Ok(match task.await {
+        Ok(Ok(action)) => action,
+        Ok(Err(_)) => {
+            error!(
+                namespace = key.namespace,
+                name = key.name,
+                "the pass hung and was given up"
+            );
+            Action::requeue(AFTER_TROUBLE)
+        }
+        Err(error) => {
+            error!(namespace = key.namespace, name = key.name, %error, "the pass failed");
+            Action::requeue(AFTER_TROUBLE)
+        }
+    })
 }
 
 /// A pass with its report, whatever happens in it.
@@ -152,7 +166,13 @@ async fn whole(object: Arc<DeserializeGuard<VaultSecret>>, context: Arc<Context>
         ),
     };
     let report = report::report(&observed, job.as_ref(), outcome);
-    publish::publish(&observed, report, &context).await
+    let action = publish::publish(&observed, report, &context).await;
+    // It may have been deleted while the pass was under way; what was kept of it must not come back.
+    let key = Key::of(&observed.object.metadata);
+    if !context.objects.knows(&key, observed.uid()) {
+        context.forget(&key, observed.uid());
+    }
+    action
 }
 
 /// The steps in their order.

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use kube::client::ClientBuilder;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tower::limit::ConcurrencyLimitLayer;
+use tracing::{error, info, warn};
 
 use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
 use crate::cluster::caches::Change;
@@ -25,7 +27,7 @@ use crate::controller;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::reconcile::{Context, Memories, Overlay, Patience, Settings};
+use crate::reconcile::{Context, Memories, Overlay, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -38,6 +40,13 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How long passes under way may take to finish at the end.
 const LAST_PASSES: Duration = Duration::from_secs(15);
+
+/// How many requests to the API server may be under way at once, watches apart: enough to keep it busy, and not so many as to
+/// crowd out others.
+const REQUESTS_AT_ONCE: usize = 32;
+
+/// How long the API server may keep silent within an answer. It ends a watch after less than 295 s by itself.
+const SILENCE: Duration = Duration::from_secs(310);
 
 /// How often values that nobody needs any more are wiped from memory.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -91,25 +100,36 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         shutdown,
     ));
 
-    let signal = signals.next().await;
-    info!(
-        signal,
-        "stopping: finishing passes under way, then revoking Vault tokens"
-    );
+    let mut controllers = controllers;
+    let lost = tokio::select! {
+        signal = signals.next() => {
+            info!(signal, "stopping: finishing passes under way, then revoking Vault tokens");
+            false
+        }
+        ended = &mut controllers => {
+            // Better no operator than one that looks alive and does nothing: whoever runs it starts it again.
+            error!(?ended, "a part of the operator ended by itself; stopping");
+            true
+        }
+    };
     ready.store(false, Ordering::Relaxed);
     stop.send_replace(true);
-    if tokio::time::timeout(LAST_PASSES, controllers)
-        .await
-        .is_err()
+    if !lost
+        && tokio::time::timeout(LAST_PASSES, controllers)
+            .await
+            .is_err()
     {
         warn!("some passes did not finish in time; the next start looks at their objects again");
     }
-    context.patience.give_up();
     let ended = context
         .sessions
         .revoke_all(context.clock.deadline(FAREWELL))
         .await;
     info!(revoked = ended.revoked, failed = ended.failed, "stopped");
+    anyhow::ensure!(
+        !lost,
+        "a part of the operator ended by itself; the log above has the cause"
+    );
     Ok(())
 }
 
@@ -138,7 +158,6 @@ fn context(
         keys,
         memories: Memories::default(),
         overlay: Overlay::default(),
-        patience: Patience::default(),
         metrics,
         wake,
         wake_connection,
@@ -173,14 +192,9 @@ async fn control(
         secrets,
         connections,
     } = wakes;
-    let started = async {
-        context.caches.synced().await;
-        tokio::spawn(controller::route(changes, context.clone()));
-        tokio::spawn(sweep(context.clone()));
-    };
     let mut stopped = shutdown.clone();
     tokio::select! {
-        () = started => {}
+        () = context.caches.synced() => {}
         _ = stopped.wait_for(|stop| *stop) => return,
     }
     let (listed, mut connections_listed) = watch::channel(false);
@@ -212,7 +226,12 @@ async fn control(
         );
         tokio::join!(running, announce);
     };
-    tokio::join!(connections, secrets);
+    // Neither of the last two ends by itself; if one is lost, everything ends, and that is noticed.
+    tokio::select! {
+        _ = async { tokio::join!(connections, secrets) } => {}
+        () = controller::route(changes, context.clone()) => {}
+        () = sweep(context.clone()) => {}
+    }
 }
 
 /// A client without the library's hidden retries: a pass that fails is repeated by its own schedule, and a POST that got no
@@ -222,8 +241,14 @@ async fn client() -> anyhow::Result<(Client, String)> {
         .await
         .context("find the API server: set KUBECONFIG, or run in a pod with a service account")?;
     config.default_retry = false;
+    // A list or a write that is never answered must end; watches end by themselves before that.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let address = config.cluster_url.to_string();
-    let client = Client::try_from(config).context("set up the client of the API server")?;
+    let builder = ClientBuilder::try_from(config).context("set up the client of the API server")?;
+    let client = builder
+        .with_layer(&ConcurrencyLimitLayer::new(REQUESTS_AT_ONCE))
+        .build();
     Ok((client, address))
 }
 

@@ -56,7 +56,7 @@ pub struct Run {
     allow_plain_http: bool,
 
     /// How many VaultSecrets are worked on at once, 1 to 1024.
-    #[arg(long, env = "VAULTBRIDGE_CONCURRENCY", value_name = "NUMBER", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "VAULTBRIDGE_CONCURRENCY", value_name = "NUMBER", default_value = "256", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
 }
 

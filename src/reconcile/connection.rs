@@ -3,24 +3,25 @@
 //! This is the only place that finds out whether a server answers. Everybody else who meets an outage asks for a
 //! pass here, and is woken from here when it is over.
 
+mod report;
+
 use std::convert::Infallible;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Context;
 use crate::api::Reason;
-use crate::api::condition::{READY, Verdict, find};
+use crate::api::condition::Verdict;
 use crate::api::vault_connection::{
-    CaBundleKind, CaBundleRef, ClientCertificateRef, VaultConnection, VaultConnectionStatus,
+    CaBundleKind, CaBundleRef, ClientCertificateRef, VaultConnection,
 };
 use crate::cluster::events::Notice;
-use crate::cluster::{Key, WriteError, references, status};
+use crate::cluster::{Key, WriteError, references};
 use crate::connections::observer::RequestObserver;
 use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
 use crate::connections::{Connection, Entry, Outage, Reachability, probe};
@@ -31,7 +32,10 @@ use crate::vault::{self, Client, Health};
 const HEALTHY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest pause between two probes of a server that does not answer: recovery is a matter of seconds.
-const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a pass may take, its report and the end of old sessions included.
+const PASS_LIMIT: Duration = Duration::from_secs(45);
 
 /// How long a probe may take, whatever the timeout of other requests.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,20 +51,43 @@ enum Resolved {
     Unknown(WriteError),
 }
 
-/// One pass over one VaultConnection.
+/// One pass over one VaultConnection, a task of its own, within bounds: whatever happens in it, the server is probed again.
 pub async fn reconcile(
     object: Arc<DeserializeGuard<VaultConnection>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
+    let name = object.meta().name.clone().unwrap_or_default();
+    let pass = async move {
+        let action = whole(&object, &context).await;
+        // It may have been deleted while the pass was under way, which must not bring it back.
+        if !context.connection_exists(&name) {
+            forget(&name, &context).await;
+        }
+        action
+    };
+    match tokio::spawn(tokio::time::timeout(PASS_LIMIT, pass)).await {
+        Ok(Ok(action)) => Ok(action),
+        Ok(Err(_)) => {
+            error!("a pass over a VaultConnection hung and was given up");
+            Ok(Action::requeue(LONGEST_PROBE_PAUSE))
+        }
+        Err(error) => {
+            error!(%error, "a pass over a VaultConnection failed");
+            Ok(Action::requeue(LONGEST_PROBE_PAUSE))
+        }
+    }
+}
+
+async fn whole(object: &DeserializeGuard<VaultConnection>, context: &Context) -> Action {
     let object = match &object.0 {
         Ok(object) => object,
-        Err(invalid) => return Ok(undecodable(&invalid.error, &object, &context).await),
+        Err(invalid) => return undecodable(&invalid.error, object, context).await,
     };
     let name = object.metadata.name.clone().unwrap_or_default();
-    let (connection, answer) = match resolve(object, &context).await {
+    let (connection, answer) = match resolve(object, context).await {
         Resolved::Unknown(error) => {
             warn!(connection = name, %error, "references of the VaultConnection not read");
-            return Ok(Action::requeue(LONGEST_PROBE_PAUSE));
+            return Action::requeue(LONGEST_PROBE_PAUSE);
         }
         Resolved::Unusable(message) => {
             replace(
@@ -68,7 +95,7 @@ pub async fn reconcile(
                 Entry::Unusable {
                     message: message.clone(),
                 },
-                &context,
+                context,
             )
             .await;
             context.metrics.connection(&name, false);
@@ -77,7 +104,7 @@ pub async fn reconcile(
                 reason: Reason::InvalidSpec,
                 message,
             };
-            return Ok(publish(object, &verdict, None, Action::await_change(), &context).await);
+            return report::publish(object, &verdict, None, Action::await_change(), context).await;
         }
         Resolved::Usable(connection) => {
             let answer = ask(&connection.client).await;
@@ -85,9 +112,9 @@ pub async fn reconcile(
         }
     };
     let outage = probe::outage(&object.spec.address, &answer);
-    let (verdict, action) = note(&name, &connection, outage, &context);
-    replace(&name, Entry::Usable(connection), &context).await;
-    Ok(publish(object, &verdict, answer.ok().as_ref(), action, &context).await)
+    let (verdict, action) = note(&name, &connection, outage, context);
+    replace(&name, Entry::Usable(connection), context).await;
+    report::publish(object, &verdict, answer.ok().as_ref(), action, context).await
 }
 
 /// The server's health. A server that takes longer than this for the simplest of all questions serves nobody.
@@ -251,6 +278,12 @@ fn note(
         },
     };
     context.metrics.connection(name, up);
+    if let Some(outage) = outage
+        .as_ref()
+        .filter(|_| connection.reachability().outage.is_none())
+    {
+        warn!(connection = name, reason = %outage.reason, message = outage.message, "the server cannot be used");
+    }
     if connection.note(outage) {
         info!(connection = name, "the server answers again");
         wake_dependents(name, context);
@@ -317,83 +350,5 @@ async fn end(old: &Connection, context: &Context) {
 fn wake_dependents(name: &str, context: &Context) {
     for (key, _) in context.objects.with_connection(name) {
         let _ = context.wake.send(key);
-    }
-}
-
-async fn publish(
-    object: &VaultConnection,
-    verdict: &Verdict,
-    health: Option<&Health>,
-    action: Action,
-    context: &Context,
-) -> Action {
-    let before = object.status.clone().unwrap_or_default();
-    let status = next_status(object, &before, verdict, health, context.clock.now());
-    let (last, now) = (
-        find(&before.conditions, READY),
-        find(&status.conditions, READY),
-    );
-    let turned =
-        last.map(|last| (&last.status, &last.reason)) != now.map(|now| (&now.status, &now.reason));
-    // One write per outage: while it lasts, another cause of it alone is no news. What is wrong with the spec is a person's to mend,
-    // step by step, so each step is told.
-    let news = turned
-        || verdict.status == Some(true)
-        || verdict.reason == Reason::InvalidSpec
-        || before.observed_generation != status.observed_generation;
-    if status == before || !news {
-        return action;
-    }
-    let wanted = VaultConnection {
-        status: Some(status),
-        ..object.clone()
-    };
-    let written = status::replace_vault_connection(&context.client, &wanted).await;
-    if turned && (last.is_some() || verdict.status == Some(false)) {
-        let warning = verdict.status != Some(true);
-        let notice = Notice {
-            warning,
-            reason: verdict.reason,
-            action: "Probe",
-            note: verdict.message.clone(),
-        };
-        context
-            .events
-            .publish(&notice, &object.object_ref(&()))
-            .await;
-    }
-    match written {
-        Ok(_) | Err(WriteError::NotFound | WriteError::Conflict) => action,
-        Err(error) => {
-            warn!(connection = object.metadata.name, %error, "status not written");
-            Action::requeue(LONGEST_PROBE_PAUSE)
-        }
-    }
-}
-
-/// What a server told once stays told while it does not answer.
-fn next_status(
-    object: &VaultConnection,
-    before: &VaultConnectionStatus,
-    verdict: &Verdict,
-    health: Option<&Health>,
-    now: Timestamp,
-) -> VaultConnectionStatus {
-    let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    VaultConnectionStatus {
-        observed_generation: object.metadata.generation,
-        version: health
-            .and_then(|health| told(&health.version))
-            .or_else(|| before.version.clone()),
-        cluster_name: health
-            .and_then(|health| told(&health.cluster_name))
-            .or_else(|| before.cluster_name.clone()),
-        sealed: health.map(|health| health.sealed).or(before.sealed),
-        conditions: vec![verdict.condition(
-            READY,
-            &before.conditions,
-            object.metadata.generation,
-            now,
-        )],
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use zeroize::Zeroizing;
 
 use super::Context;
 use super::decide::Trigger;
@@ -120,7 +121,15 @@ async fn read(
         path: source.path.clone(),
         version: source.version,
     };
-    let fingerprint = |secret: &KvSecret| context.keys.fingerprint(secret.data.expose());
+    // Bound to the place, so that equal values elsewhere look different and a guess written to one's own path proves nothing.
+    let place = format!(
+        "{:?}",
+        (&job.key.namespace, &key.namespace, full_path(source))
+    );
+    let fingerprint = |secret: &KvSecret| {
+        let text = Zeroizing::new([place.as_str(), secret.data.expose()].join("\n"));
+        context.keys.fingerprint(&text)
+    };
     let want = Want {
         max_age,
         value: need == Need::Values,

@@ -4,7 +4,7 @@
 pub fn check_kv(mount: &str, path: &str) -> Result<(), String> {
     check(path).map_err(|problem| format!("path {problem}"))?;
     if !mount.is_empty() {
-        let checked = check(mount).and_then(|()| check_mount(mount));
+        let checked = check(mount).and_then(|()| check_whole_mount(mount));
         return checked.map_err(|problem| format!("mount {problem}"));
     }
     if !path.contains('/') {
@@ -41,6 +41,11 @@ fn check_mount(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A mount that is said to be one is not looked up, so no segment of it may lead elsewhere: a Vault namespace can stand in front.
+fn check_whole_mount(mount: &str) -> Result<(), &'static str> {
+    mount.split('/').try_for_each(check_mount)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +59,11 @@ mod tests {
             ("", "orders", "path needs its mount in front"),
             ("", "sys/mounts", "path must be a path of a KV engine"),
             ("sys", "mounts", "mount must be a path of a KV engine"),
+            (
+                "team-a/sys",
+                "mounts",
+                "mount must be a path of a KV engine",
+            ),
             ("secret", "a//b", "path must not have empty segments"),
             ("a\\b", "c", "mount must not contain"),
         ] {

@@ -215,6 +215,14 @@ fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str)
         vault::Error::Forbidden { .. } => {
             Failure::new(Reason::PermissionDenied, format!("{what}: {error}"))
         }
+        vault::Error::Leased => {
+            // Every further attempt would issue a credential that nobody revokes.
+            Failure::new(
+                Reason::InvalidSpec,
+                format!("{what}: {error}; correct kv.mount, or leave kv.engineVersion out"),
+            )
+            .retried(Retry::OnChange)
+        }
         vault::Error::NotFound { .. }
         | vault::Error::Rejected { .. }
         | vault::Error::Unsendable { .. } => Failure::new(otherwise, format!("{what}: {error}")),

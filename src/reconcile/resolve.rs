@@ -169,13 +169,15 @@ fn connection(observed: &Observed, key: &Key) -> Result<Option<Arc<Connection>>,
         }
         ConnectionView::Known(Entry::Usable(connection), _) => connection,
     };
-    // A namespace that the cache does not know yet has no labels; its arrival wakes us.
-    let labels = observed
-        .namespace
-        .as_ref()
-        .map(|namespace| namespace.labels.clone())
-        .unwrap_or_default();
-    if !admits(connection.allowed.as_ref(), &key.namespace, &labels) {
+    // What is not known yet cannot be admitted: a selector may well match the absence of a label. Its arrival wakes us.
+    let Some(namespace) = &observed.namespace else {
+        return Ok(None);
+    };
+    if !admits(
+        connection.allowed.as_ref(),
+        &key.namespace,
+        &namespace.labels,
+    ) {
         let message = format!(
             "VaultConnection {name} does not admit namespace {}; whoever administers it can add the namespace, or a label of it, to spec.allowedNamespaces",
             key.namespace

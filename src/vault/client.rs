@@ -53,6 +53,12 @@ pub(super) struct Call<'a> {
     pub token: Option<&'a SecretText>,
 }
 
+/// The operation of the probe.
+const HEALTH: &str = "health";
+
+/// The most characters of a name or version that a server may tell about itself.
+const MAX_TOLD: usize = 64;
+
 struct Inner {
     http: reqwest::Client,
     target: Target,
@@ -107,7 +113,7 @@ impl Client {
             ..ReadHealthRequest::default()
         };
         let call = Call {
-            operation: "health",
+            operation: HEALTH,
             namespace: None,
             token: None,
         };
@@ -140,8 +146,12 @@ impl Client {
             error,
             passing: false,
         })?;
-        // The semaphore is never closed; the permit is kept until the body is read.
-        let _permit = inner.limit.acquire().await;
+        // The semaphore is never closed; the permit is kept until the body is read. A probe takes no place: one that queued
+        // behind the traffic that it shall judge would find a busy server dead.
+        let _permit = match call.operation {
+            HEALTH => None,
+            _ => inner.limit.acquire().await.ok(),
+        };
         let began = clock::now();
         let outcome =
             transport::exchange(&inner.http, request, inner.timeout, inner.anonymous).await;
@@ -224,9 +234,15 @@ fn parse_health(body: &[u8]) -> Result<Health, Error> {
     } = serde_json::from_slice(body).map_err(|_| Error::Malformed {
         what: "the health check",
     })?;
+    let short = |text: String| {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_TOLD)
+            .collect()
+    };
     Ok(Health {
-        version,
-        cluster_name,
+        version: short(version),
+        cluster_name: short(cluster_name),
         sealed,
         standby,
         initialized,

@@ -89,6 +89,9 @@ pub enum Error {
         /// The kind of request.
         what: &'static str,
     },
+    /// The place lends credentials, so no KV engine is there. Asking again would issue another one.
+    #[error("the reply carries a lease: the place issues credentials and is no KV engine")]
+    Leased,
     /// The request cannot be put into HTTP without changing its meaning.
     #[error("cannot send the request: {why}")]
     Unsendable {
@@ -112,6 +115,7 @@ impl Error {
             Self::Redirected { .. } => "redirected",
             Self::TooLarge { .. } => "too_large",
             Self::Malformed { .. } => "malformed",
+            Self::Leased => "leased",
             Self::Unsendable { .. } => "unsendable",
         }
     }
@@ -128,6 +132,7 @@ impl Error {
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
+            | Self::Leased
             | Self::Unsendable { .. } => false,
         }
     }
@@ -146,6 +151,7 @@ impl Error {
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
+            | Self::Leased
             | Self::Unsendable { .. } => &[],
         }
     }

@@ -84,6 +84,9 @@ pub async fn read_kv(
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    /// Only engines that issue credentials lend them; a KV engine never does.
+    #[serde(default)]
+    lease_id: String,
     #[serde(borrow)]
     data: &'a RawValue,
 }
@@ -111,6 +114,9 @@ const MALFORMED: Error = Error::Malformed {
 
 fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
+    if !envelope.lease_id.is_empty() {
+        return Err(Error::Leased);
+    }
     let (data, version, created_time) = match version {
         KvVersion::V1 => (envelope.data, None, None),
         KvVersion::V2 => {

@@ -129,7 +129,7 @@ pub async fn renew_self(
         ..
     } = parse_auth(&body, "the renewal of a token")?;
     Ok(Grant {
-        ttl: Duration::from_secs(lease_duration),
+        ttl: lifetime(lease_duration),
         renewable,
     })
 }
@@ -229,7 +229,7 @@ fn parse_token(body: &[u8]) -> Result<Token, Error> {
     Ok(Token {
         value: SecretText::new(client_token.into_owned()),
         accessor,
-        ttl: Duration::from_secs(lease_duration),
+        ttl: lifetime(lease_duration),
         renewable,
         batch: token_type == "batch",
         policies: all_of(policies, identity_policies),
@@ -266,6 +266,13 @@ fn all_of(
         .chain(identity_policies)
         .flatten()
         .collect()
+}
+
+/// Seconds as the server tells them. No token lives longer than this; a number beyond it, which would overflow in later
+/// arithmetic, is nonsense or malice.
+fn lifetime(seconds: u64) -> Duration {
+    const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+    Duration::from_secs(seconds).min(LONGEST)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ impl Tenant {
 
     /// Stores another password for an application in Vault.
     pub async fn password(&self, name: &str, password: &str) -> Result<u64> {
-        let data = json!({ "username": name, "password": password });
+        // No value is also a name: those are in plain sight everywhere.
+        let data = json!({ "username": format!("user of {name}"), "password": password });
         self.put(name, data).await
     }
 

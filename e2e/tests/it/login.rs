@@ -443,7 +443,8 @@ fn a_token_is_renewed_before_it_ends() -> Result<()> {
 #[test]
 fn a_token_near_its_hard_end_is_replaced_before_it_is_refused() -> Result<()> {
     run(async |t| {
-        t.put("app", json!({ "password": "replaced" })).await?;
+        t.put("app", json!({ "password": "a replaced value" }))
+            .await?;
         t.role(
             "ending",
             "default",

@@ -163,6 +163,9 @@ fn with_delete_a_missing_source_takes_the_secret_along_until_it_returns() -> Res
         t.wait_gone("Secret", "app").await?;
         let words = ["does not exist in Vault any more", "the Secret was deleted"];
         t.complains_with("app", "SourceDeleted", &words).await?;
+        // Status and event are one after the other; by the next poll both are written.
+        let told = t.ground().mark().await?;
+        t.polls(&told, "app", 1).await?;
         let mark = t.ground().mark().await?;
         t.polls(&mark, "app", 2).await?;
         t.complains_with("app", "SourceDeleted", &words).await?;
