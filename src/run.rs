@@ -35,11 +35,12 @@ use crate::vault::{Mounts, Reads, Sessions};
 /// The Secret in the operator's namespace that holds the keys of the MACs.
 const KEY_SECRET: &str = "vaultbridge-keys";
 
-/// How long the revocation of all Vault tokens may take at the end: well within a pod's usual grace period of 30 s.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long the revocation of all Vault tokens may take at the end. Together with [`LAST_PASSES`] it is well within the 30 s that a
+/// pod usually has.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How long passes under way may take to finish at the end.
-const LAST_PASSES: Duration = Duration::from_secs(15);
+const LAST_PASSES: Duration = Duration::from_secs(8);
 
 /// How many requests to the API server may be under way at once, watches apart: enough to keep it busy, and not so many as to
 /// crowd out others.
