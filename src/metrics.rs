@@ -107,20 +107,20 @@ impl Metrics {
         }
     }
 
-    /// Counts a pass and notes the state of its object.
+    /// Counts a pass and notes the state of its object. A pass that had nothing to say yet has no reason.
     pub fn pass(
         &self,
         namespace: &str,
         name: &str,
         outcome: &'static str,
-        reason: Reason,
+        reason: impl Into<Option<Reason>>,
         ready: bool,
         status: Option<&VaultSecretStatus>,
     ) {
         self.passes
             .get_or_create(&PassLabels {
                 outcome,
-                reason: reason.as_str(),
+                reason: reason.into().map_or("None", Reason::as_str),
             })
             .inc();
         let labels = ObjectLabels {

@@ -93,6 +93,8 @@ pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> O
         // A clock that was set back must not silence the polls.
         Some(polled) if polled > observed.now => Some(observed.now),
         Some(polled) => schedule::next_poll(&job.uid, polled, interval, job.jitter_percent),
+        // Nor must one that was ahead when we started.
+        None if observed.started > observed.now => Some(observed.now),
         None => observed
             .started
             .checked_add(schedule::spread(&job.uid, interval))
@@ -115,7 +117,11 @@ pub fn retry_time(
         Retry::Backoff => backoff,
         Retry::BackoffToInterval => backoff.min(interval),
         Retry::Interval => interval,
-        Retry::After(pause) => pause.max(Duration::from_secs(1)),
+        // The server says the same to everybody, and all at once would exceed its quota again.
+        Retry::After(pause) => {
+            let pause = pause.max(Duration::from_secs(1));
+            pause.max(backoff) + schedule::spread(observed.uid(), pause)
+        }
     };
     observed.now.checked_add(pause).ok()
 }

@@ -27,7 +27,7 @@ pub enum Retry {
     BackoffToInterval,
     /// At the next regular poll: Vault holds something that does not fit, and a change of it is found by polling.
     Interval,
-    /// After this long, because the server said so.
+    /// After this long at least, because the server said so: longer if it keeps saying so, and spread over as much again.
     After(Duration),
 }
 

@@ -21,12 +21,12 @@ use super::report::{Outcome, Report};
 use super::resolve::{Job, resolve};
 use super::settle::{Before, Settled, settle};
 use super::status;
-use crate::api::VaultSecret;
 use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
+use crate::api::{Reason, VaultSecret};
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
 use crate::cluster::managed_fields::Owners;
 use crate::cluster::{Key, SecretMeta};
-use crate::connections::{Connection, Entry, Reachability};
+use crate::connections::{Connection, Entry, Outage, Reachability};
 use crate::objects::Rival;
 use crate::record::{ANNOTATION, Record};
 use crate::seal::Keys;
@@ -150,6 +150,21 @@ pub fn usable(allowed: Option<AllowedNamespaces>, reachability: Reachability) ->
         reachability: RwLock::new(reachability.clone()),
     };
     ConnectionView::Known(Entry::Usable(Arc::new(connection)), reachability)
+}
+
+/// The connection that the object names, whose server is known to be away.
+pub fn out(reason: Reason) -> ConnectionView {
+    let outage = Outage {
+        reason,
+        message: "away".into(),
+    };
+    usable(
+        None,
+        Reachability {
+            outage: Some(outage),
+            ..Reachability::default()
+        },
+    )
 }
 
 /// The object, checked.

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::failure::Failure;
 use super::observe::World;
 use crate::api::VaultSecret;
+use crate::schedule;
 
 /// What earlier passes over one object noted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +24,8 @@ pub struct Memory {
     pub nudges: u64,
     /// How many of these an attempt has answered.
     pub answered: u64,
+    /// How often in a row the status could not be written.
+    pub status_attempts: u32,
 }
 
 impl Memory {
@@ -50,6 +55,10 @@ pub struct Failed {
     pub retry_at: Option<Timestamp>,
     /// When it failed.
     pub at: Timestamp,
+    /// Why it failed.
+    pub failure: Failure,
+    /// Whether an event told of this outage; of other failures the status tells that.
+    pub announced: bool,
 }
 
 /// The memory of every object, by UID.
@@ -71,6 +80,27 @@ impl Memories {
             .get(uid)
             .map_or(memory.nudges, |known| known.nudges);
         memories.insert(uid.into(), Memory { nudges, ..memory });
+    }
+
+    /// Notes that the status of the object is as reported.
+    pub fn status_written(&self, uid: &str) {
+        if let Some(memory) = self.lock().get_mut(uid) {
+            memory.status_attempts = 0;
+        }
+    }
+
+    /// Notes that the status of the object could not be written, nor an event about it. Tells how long to wait before another try.
+    pub fn status_lost(&self, uid: &str) -> Duration {
+        let mut memories = self.lock();
+        let Some(memory) = memories.get_mut(uid) else {
+            return schedule::backoff(0, uid); // the object is gone, and nothing of it shall be kept
+        };
+        if let Some(failed) = &mut memory.failed {
+            failed.announced = false;
+        }
+        let pause = schedule::backoff(memory.status_attempts, uid);
+        memory.status_attempts = memory.status_attempts.saturating_add(1);
+        pause
     }
 
     /// Notes that Vault holds something new for the object.

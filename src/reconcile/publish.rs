@@ -5,26 +5,21 @@ use std::time::Duration;
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Context;
 use super::observe::Observed;
-use super::report::Report;
+use super::report::{Report, Trouble};
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::events::Notice;
 use crate::cluster::{Key, WriteError, status};
-
-/// How soon a pass looks again after somebody else was faster at writing the status.
-const AFTER_CONFLICT: Duration = Duration::from_secs(1);
-
-/// How soon it looks again after the API server did not write the status.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 /// Tells the world what the pass came to.
 pub async fn publish(observed: &Observed, report: Report, context: &Context) -> Action {
     let Report {
         status,
         notice,
+        trouble,
         outcome,
         reason,
         ready,
@@ -41,16 +36,21 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         ready,
         status.as_ref().or(observed.object.status.as_ref()),
     );
-    match outcome {
-        "written" => info!(namespace = key.namespace, name = key.name, "Secret written"),
-        "failed" => warn!(namespace = key.namespace, name = key.name, %reason, "not synced"),
-        _ => {}
+    if outcome == "written" {
+        info!(namespace = key.namespace, name = key.name, "Secret written");
+    }
+    if let Some(trouble) = trouble {
+        log(&key, reason, &trouble);
     }
     let pause = match status {
         Some(status) => write_status(observed, status, context).await,
         None => None,
     };
-    if let Some(notice) = notice {
+    if pause.is_none() {
+        context.memories.status_written(uid);
+    }
+    // An event about trouble goes with its status: it would be told again with each try. What was done is done, and told now.
+    if let Some(notice) = notice.filter(|notice| pause.is_none() || !notice.warning) {
         context
             .events
             .publish(&notice, &observed.object.object_ref(&()))
@@ -63,6 +63,18 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         .flatten()
         .min()
         .map_or_else(Action::await_change, Action::requeue)
+}
+
+/// The log has every failure, and a lasting one only once at its usual level.
+fn log(key: &Key, reason: Option<Reason>, trouble: &Trouble) {
+    let Trouble { message, repeated } = trouble;
+    let (Key { namespace, name }, why) = (key, message);
+    let reason = reason.map(Reason::as_str);
+    if *repeated {
+        debug!(namespace, name, reason, why, "not synced, as before");
+    } else {
+        warn!(namespace, name, reason, why, "not synced");
+    }
 }
 
 /// Writes the status; if that fails, says when to look again.
@@ -81,11 +93,13 @@ async fn write_status(
             None
         }
         // The object is gone, or newer than we knew: its own event brings us back, and if it was lost, the pause does.
-        Err(WriteError::NotFound | WriteError::Conflict) => Some(AFTER_CONFLICT),
+        Err(WriteError::NotFound | WriteError::Conflict) => {
+            Some(context.memories.status_lost(observed.uid()))
+        }
         Err(error) => {
             let meta = &observed.object.metadata;
             warn!(namespace = meta.namespace, name = meta.name, %error, "status not written");
-            Some(AFTER_TROUBLE)
+            Some(context.memories.status_lost(observed.uid()))
         }
     }
 }

@@ -194,9 +194,6 @@ fn token(error: &TokenError) -> Failure {
 fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str) -> Failure {
     match error {
         vault::Error::Sealed => outage(job, Reason::VaultSealed),
-        vault::Error::Unreachable { .. } | vault::Error::Unavailable { .. } => {
-            outage(job, Reason::VaultUnavailable)
-        }
         vault::Error::RateLimited { retry_after } => {
             let failure = Failure::new(
                 Reason::RateLimited,
@@ -206,11 +203,17 @@ fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str)
                 failure.retried(Retry::After(pause))
             })
         }
-        vault::Error::Failed { .. }
+        vault::Error::Unreachable { .. }
+        | vault::Error::Unavailable { .. }
+        | vault::Error::Failed { .. }
         | vault::Error::Malformed { .. }
         | vault::Error::TooLarge { .. }
         | vault::Error::Redirected { .. } => {
-            Failure::new(Reason::VaultUnavailable, format!("{what}: {error}"))
+            // The server itself is the trouble only if its probe says so. Otherwise it may be this path alone.
+            match job.connection.reachability().outage {
+                Some(known) => outage(job, known.reason),
+                None => Failure::new(Reason::VaultUnavailable, format!("{what}: {error}")),
+            }
         }
         vault::Error::Forbidden { .. } => {
             Failure::new(Reason::PermissionDenied, format!("{what}: {error}"))

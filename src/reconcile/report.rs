@@ -7,14 +7,18 @@ use super::apply::Applied;
 use super::decide::{Trigger, next_poll, retry_time};
 use super::failure::{self, Failure};
 use super::memory::{Failed, KnownGood, Memory};
-use super::observe::Observed;
+use super::observe::{ConnectionView, Observed};
 use super::resolve::Job;
 use super::status;
 use crate::api::Reason;
 use crate::api::VaultSecretStatus;
 use crate::api::condition::{MAX_MESSAGE_BYTES, READY, SYNCED, find, is_true, truncate};
 use crate::cluster::events::Notice;
+use crate::connections::Entry;
 use crate::record::Record;
+
+/// How many attempts in a row may fail of what heals by itself, such as a lost race, before the status tells of it.
+const PASSING_ATTEMPTS: u32 = 2;
 
 /// How a pass ended.
 pub enum Outcome {
@@ -40,16 +44,27 @@ pub struct Report {
     pub status: Option<VaultSecretStatus>,
     /// The event, if something happened that a person wants to see.
     pub notice: Option<Notice>,
+    /// What went wrong, if this attempt failed. Messages hold no secrets.
+    pub trouble: Option<Trouble>,
     /// The word for metrics and logs.
     pub outcome: &'static str,
-    /// Why, for metrics and logs.
-    pub reason: Reason,
+    /// Why, for metrics and logs; `None` while there is nothing to say.
+    pub reason: Option<Reason>,
     /// Whether the object is ready.
     pub ready: bool,
     /// When to look again; `None`: when something changes.
     pub next: Option<Timestamp>,
     /// What the next pass must know.
     pub memory: Memory,
+}
+
+/// What the log says of a failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What went wrong, in one line.
+    pub message: String,
+    /// Whether the last attempt ended in the same way.
+    pub repeated: bool,
 }
 
 /// Works out everything that the pass tells.
@@ -106,6 +121,7 @@ fn looked(observed: &Observed, known_good: Option<KnownGood>) -> Memory {
         known_good,
         answered: observed.memory.nudges,
         nudges: observed.memory.nudges,
+        status_attempts: observed.memory.status_attempts,
     }
 }
 
@@ -123,19 +139,31 @@ fn known_good(observed: &Observed, resource_version: String) -> KnownGood {
     }
 }
 
-/// A wait that goes on; an outage that has lasted long enough ends readiness meanwhile.
+/// A wait that goes on. It tells the failure as well: the status may not have been written when it happened, and an outage that
+/// has lasted long enough ends readiness meanwhile.
 fn waiting(observed: &Observed, job: Option<&Job>, until: Timestamp, memory: Memory) -> Report {
-    let stale = status::stale_time(observed, job).filter(|time| *time > observed.now);
-    let next = stale.map_or(until, |stale| stale.min(until));
-    let ended = ("waiting", status::last_reason(observed));
-    finish(
-        observed,
-        status::stale(observed, job),
-        None,
-        ended,
-        Some(next),
-        memory,
-    )
+    let failed = memory.failed.as_ref();
+    let status = failed
+        .filter(|failed| is_told(observed, failed))
+        .map(|failed| status::failed(observed, job, &failed.failure));
+    let reason = failed.map(|failed| failed.failure.reason);
+    let (notice, failed) = failed.map(|failed| announce(observed, failed)).unzip();
+    let next = next_look(observed, job, status.as_ref(), Some(until));
+    let memory = Memory { failed, ..memory };
+    let ended = ("waiting", reason);
+    finish(observed, status, notice.flatten(), ended, next, memory)
+}
+
+/// When an object that failed is looked at again: at its next attempt, or before it when the outage makes it stale.
+fn next_look(
+    observed: &Observed,
+    job: Option<&Job>,
+    status: Option<&VaultSecretStatus>,
+    retry_at: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let conditions = status.map_or(status::before(observed), |status| &status.conditions);
+    let stale = status::stale_time(conditions, job).filter(|time| *time > observed.now);
+    [retry_at, stale].into_iter().flatten().min()
 }
 
 /// Everything is as asked. `ended` is the word for the outcome, and what to tell of it.
@@ -153,7 +181,7 @@ fn in_sync(
         observed,
         Some(status),
         notice,
-        (outcome, Reason::Synced),
+        (outcome, Some(Reason::Synced)),
         next,
         memory,
     )
@@ -167,34 +195,86 @@ fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure, memory: Mem
         .filter(|failed| failed.world == world);
     let attempts = same.map_or(0, |failed| failed.attempts.saturating_add(1));
     let retry_at = retry_time(failure.retry, attempts, job, observed);
+    let last = memory.failed.as_ref().map(|failed| &failed.failure);
+    let repeated =
+        last.is_some_and(|last| (last.reason, &last.message) == (failure.reason, &failure.message));
     let failed = Failed {
         world,
         attempts,
         retry_at,
         at: observed.now,
+        failure: failure.clone(),
+        announced: memory.failed.as_ref().is_some_and(|last| {
+            last.announced && failure.is_outage() && last.failure.reason == failure.reason
+        }),
     };
-    // The API server is what status and events are written to: if that is the trouble, the log has to do.
-    let told = failure.reason != Reason::KubernetesUnavailable;
+    let told = is_told(observed, &failed);
     let status = told.then(|| status::failed(observed, job, failure));
-    let news = told && is_news(observed, failure);
-    let notice = news.then(|| Notice {
+    let (notice, failed) = announce(observed, &failed);
+    let next = next_look(observed, job, status.as_ref(), retry_at);
+    let memory = Memory {
+        failed: Some(failed),
+        answered: observed.memory.nudges,
+        ..memory
+    };
+    let ended = ("failed", Some(failure.reason));
+    Report {
+        trouble: Some(Trouble {
+            message: one_line(&failure.message),
+            repeated,
+        }),
+        ..finish(observed, status, notice, ended, next, memory)
+    }
+}
+
+fn one_line(message: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    message.chars().map(plain).collect()
+}
+
+/// What heals by itself more often than not is told once it lasts: the trouble of the API server, such as a lost race or a webhook
+/// that is down, and a server that did not answer but whose probe has yet to say whether it is out.
+fn is_told(observed: &Observed, failed: &Failed) -> bool {
+    let passing = if failed.failure.reason == Reason::KubernetesUnavailable {
+        PASSING_ATTEMPTS
+    } else {
+        let unsure =
+            failed.failure.reason == Reason::VaultUnavailable && !is_connections(observed, failed);
+        u32::from(unsure)
+    };
+    failed.attempts >= passing
+}
+
+/// Whether the VaultConnection tells of the failure, so that not each object that waits for it has to.
+fn is_connections(observed: &Observed, failed: &Failed) -> bool {
+    let is_out = match &observed.connection {
+        ConnectionView::Known(Entry::Usable(_), reachability) => reachability.outage.is_some(),
+        ConnectionView::Known(Entry::Unusable { .. }, _) => true,
+        ConnectionView::Missing | ConnectionView::Pending => false,
+    };
+    let by_probe = [Reason::VaultUnavailable, Reason::VaultSealed];
+    is_out && by_probe.contains(&failed.failure.reason)
+}
+
+/// The event about the failure, if it is news, and the failure with that noted.
+fn announce(observed: &Observed, failed: &Failed) -> (Option<Notice>, Failed) {
+    let Failure {
+        reason,
+        message,
+        retry: _,
+    } = &failed.failure;
+    let notice = is_news(observed, failed).then(|| Notice {
         warning: true,
-        reason: failure.reason,
+        reason: *reason,
         action: "Sync",
-        note: failure.message.clone(),
+        note: message.clone(),
     });
-    finish(
-        observed,
-        status,
-        notice,
-        ("failed", failure.reason),
-        retry_at,
-        Memory {
-            failed: Some(failed),
-            answered: observed.memory.nudges,
-            ..memory
-        },
-    )
+    let announced = failed.announced || notice.is_some();
+    let failed = Failed {
+        announced,
+        ..failed.clone()
+    };
+    (notice, failed)
 }
 
 /// Puts the report together. `ended` is the word for the outcome, and why.
@@ -202,7 +282,7 @@ fn finish(
     observed: &Observed,
     status: Option<VaultSecretStatus>,
     notice: Option<Notice>,
-    ended: (&'static str, Reason),
+    ended: (&'static str, Option<Reason>),
     next: Option<Timestamp>,
     memory: Memory,
 ) -> Report {
@@ -217,6 +297,7 @@ fn finish(
         ready,
         status: status.filter(|status| Some(status) != before),
         notice,
+        trouble: None,
         outcome,
         reason,
         next,
@@ -248,7 +329,10 @@ fn notice_of_repair(observed: &Observed, trigger: Trigger, applied: &Applied) ->
 
 /// An outage of the server, and its end, are told by the VaultConnection, once, and not by each object that waited for it.
 fn notice_of_recovery(observed: &Observed, record: &Record) -> Option<Notice> {
-    if !status::was_failing(observed) || failure::is_outage(status::last_reason(observed)) {
+    let failed = observed.memory.failed.as_ref();
+    let announced = failed.is_some_and(|failed| failed.announced);
+    let was_outage = status::last_reason(observed).is_some_and(failure::is_outage);
+    if !status::was_failing(observed) || (was_outage && !announced) {
         return None;
     }
     let note = format!(
@@ -264,13 +348,20 @@ fn notice_of_recovery(observed: &Observed, record: &Record) -> Option<Notice> {
     })
 }
 
-fn is_news(observed: &Observed, failure: &Failure) -> bool {
+/// Outages heal by themselves, so they are news only when they last, and when no VaultConnection tells of them.
+fn is_news(observed: &Observed, failed: &Failed) -> bool {
+    let failure = &failed.failure;
+    if failure.is_outage() {
+        return failed.attempts >= PASSING_ATTEMPTS
+            && !failed.announced
+            && !is_connections(observed, failed);
+    }
     let told = find(status::before(observed), SYNCED).is_some_and(|synced| {
         synced.reason == failure.reason.as_str()
             && synced.message == truncate(&failure.message, MAX_MESSAGE_BYTES)
     });
     // No event can be written into a namespace that is being deleted.
-    !told && !failure.is_outage() && failure.reason != Reason::NamespaceTerminating
+    !told && failure.reason != Reason::NamespaceTerminating
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl<'a> Before<'a> {
             record: observed.record.as_ref(),
             deleted: observed.target.is_none()
                 && same_spec
-                && status::last_reason(observed) == Reason::SourceDeleted,
+                && status::last_reason(observed) == Some(Reason::SourceDeleted),
         }
     }
 

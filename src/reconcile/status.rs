@@ -121,7 +121,7 @@ pub fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure) -> Vaul
 /// An outage spoils no Secret: what is ready stays so, until the outage has lasted long enough to call the values stale.
 fn stays_ready(observed: &Observed, job: Option<&Job>, failure: &Failure) -> bool {
     let conditions = before(observed);
-    let stale = stale_time(observed, job).is_some_and(|time| time <= observed.now);
+    let stale = stale_time(conditions, job).is_some_and(|time| time <= observed.now);
     let same_spec = observed
         .object
         .status
@@ -135,9 +135,8 @@ fn stays_ready(observed: &Observed, job: Option<&Job>, failure: &Failure) -> boo
         && !stale
 }
 
-/// When the outage that the object is in makes it stale; `None` if it is in none.
-pub fn stale_time(observed: &Observed, job: Option<&Job>) -> Option<Timestamp> {
-    let conditions = before(observed);
+/// When the outage that these conditions tell of makes the object stale; `None` if they tell of none, or it is not ready anyway.
+pub fn stale_time(conditions: &[Condition], job: Option<&Job>) -> Option<Timestamp> {
     let since = find(conditions, SYNCED)
         .filter(|synced| synced.status == "False")?
         .last_transition_time
@@ -154,28 +153,6 @@ pub fn stale_time(observed: &Observed, job: Option<&Job>) -> Option<Timestamp> {
             seconds.max(STALE_AT_LEAST_SECONDS),
         ))
         .ok()
-}
-
-/// The status that an outage has come to, if the time is there: no longer ready.
-pub fn stale(observed: &Observed, job: Option<&Job>) -> Option<VaultSecretStatus> {
-    stale_time(observed, job).filter(|time| *time <= observed.now)?;
-    let status = observed.object.status.clone()?;
-    let synced = find(&status.conditions, SYNCED)?.clone();
-    let stale = status.conditions.iter().map(|condition| {
-        if condition.type_ == READY {
-            Condition {
-                type_: READY.into(),
-                last_transition_time: whole_seconds(observed.now),
-                ..synced.clone()
-            }
-        } else {
-            condition.clone()
-        }
-    });
-    Some(VaultSecretStatus {
-        conditions: stale.collect(),
-        ..status.clone()
-    })
 }
 
 /// The conditions in their usual order: new verdicts, and what was said before where there is none.
@@ -216,11 +193,10 @@ pub fn was_failing(observed: &Observed) -> bool {
     find(before(observed), SYNCED).is_some_and(|synced| synced.status != "True")
 }
 
-/// Why the last attempt ended as it did.
-pub fn last_reason(observed: &Observed) -> Reason {
+/// Why the last attempt ended as it did; `None` if none was reported yet.
+pub fn last_reason(observed: &Observed) -> Option<Reason> {
     let word = find(before(observed), SYNCED).map(|synced| synced.reason.as_str());
     Reason::ALL
         .into_iter()
         .find(|reason| Some(reason.as_str()) == word)
-        .unwrap_or(Reason::KubernetesUnavailable)
 }

@@ -232,6 +232,11 @@ fn vault_is_asked_again_when_it_is_time_or_somebody_found_news() {
             fetch(Trigger::RefreshDue),
         ),
         (
+            "the clock was ahead at the start and was set right since",
+            with(synced(), |observed| observed.started = at(NOW + 86_400)),
+            fetch(Trigger::RefreshDue),
+        ),
+        (
             "another object found news",
             with(running(), |observed| observed.memory.nudges = 1),
             fetch(Trigger::RefreshDue),
@@ -243,7 +248,7 @@ fn vault_is_asked_again_when_it_is_time_or_somebody_found_news() {
         ),
         (
             "it failed before the restart",
-            with(failed(running(), Reason::VaultUnavailable), |observed| {
+            with(failed(running(), Reason::VaultSealed), |observed| {
                 (observed.memory, observed.started) = (Memory::default(), observed.now);
             }),
             fetch(Trigger::RefreshDue),
@@ -347,6 +352,27 @@ fn polls_come_one_interval_apart_and_after_a_restart_spread_over_one() {
 }
 
 #[test]
+fn whom_vault_asked_to_slow_down_comes_back_no_sooner_not_all_at_once_and_ever_later() {
+    let seven = Retry::After(Duration::from_secs(7));
+    let pause = |uid: &str, attempts| {
+        let mut observed = running();
+        Arc::make_mut(&mut observed.object).metadata.uid = Some(uid.into());
+        let again = retry_time(seven, attempts, None, &observed).unwrap();
+        again.duration_since(observed.now).as_millis()
+    };
+    let pauses: std::collections::BTreeSet<_> = (0..100)
+        .map(|number| pause(&format!("uid-{number}"), 0))
+        .collect();
+    assert!(pauses.len() > 90, "{pauses:?}");
+    assert!(
+        pauses.iter().all(|pause| (7_000..14_000).contains(pause)),
+        "{pauses:?}"
+    );
+    let later = pause("uid-1", 10);
+    assert!(later >= 200_000, "{later}");
+}
+
+#[test]
 fn another_attempt_is_made_when_it_makes_sense() {
     let observed = running();
     let job = job(&observed);
@@ -356,12 +382,8 @@ fn another_attempt_is_made_when_it_makes_sense() {
     };
     assert_eq!(pause(Retry::OnChange, 0), None);
     assert_eq!(pause(Retry::Interval, 5), Some(600_000));
-    assert_eq!(pause(Retry::After(Duration::from_secs(7)), 0), Some(7_000));
-    assert_eq!(
-        pause(Retry::After(Duration::ZERO), 0),
-        Some(1_000),
-        "never a hot loop"
-    );
+    let hot = pause(Retry::After(Duration::ZERO), 0).unwrap();
+    assert!((1_000..2_300).contains(&hot), "never a hot loop: {hot}");
     let waits: Vec<_> = (0..12)
         .map(|attempts| pause(Retry::Backoff, attempts).unwrap())
         .collect();

@@ -82,3 +82,20 @@ fn a_nudge_during_a_pass_is_kept_and_one_that_it_answered_is_not() {
     memories.forget("uid");
     assert_eq!(memories.get("uid"), Memory::default());
 }
+
+#[test]
+fn a_status_that_cannot_be_written_is_tried_less_and_less_often() {
+    let memories = Memories::default();
+    memories.set("uid", Memory::default());
+    let lost = || memories.status_lost("uid");
+    let pauses: Vec<_> = (0..12).map(|_| lost()).collect();
+    assert!(
+        pauses[0] < Duration::from_secs(2) && pauses.is_sorted_by(|a, b| *b * 2 > *a),
+        "{pauses:?}"
+    );
+    assert!(pauses[11] >= Duration::from_secs(200), "{pauses:?}");
+    memories.set("uid", memories.get("uid"));
+    assert!(memories.status_lost("uid") >= Duration::from_secs(200));
+    memories.status_written("uid");
+    assert_eq!(memories.status_lost("uid"), pauses[0]);
+}

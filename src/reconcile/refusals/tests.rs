@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::reconcile::fixture::{fresh, job};
+use crate::reconcile::fixture::{fresh, job, out};
 
 fn told(refusal: &Refusal) -> (Reason, String) {
     let job = job(&fresh());
@@ -92,23 +92,47 @@ fn every_failure_of_a_read_has_its_reason() {
 }
 
 #[test]
-fn an_outage_is_told_in_the_same_words_however_it_shows() {
-    let unreachable = |reason: &str| {
-        told(&Refusal::Read(vault::Error::Unreachable {
-            reason: reason.into(),
-        }))
-    };
-    let unavailable = told(&Refusal::Read(vault::Error::Unavailable {
-        status: 502,
-        errors: words("bad gateway, request 4711"),
-    }));
-    assert_eq!(
-        unreachable("connection refused"),
-        unreachable("no reply in time")
-    );
-    assert_eq!(unreachable("connection refused"), unavailable);
-    let known = outage(&job(&fresh()), Reason::VaultUnavailable);
-    assert_eq!(unavailable, (known.reason, known.message));
+fn a_known_outage_is_told_in_the_same_words_however_it_shows() {
+    let mut observed = fresh();
+    observed.connection = out(Reason::VaultUnavailable);
+    let job = job(&observed);
+    let known = outage(&job, Reason::VaultUnavailable);
+    for error in ways_to_fail() {
+        let failure = Refusal::Read(error).failure(&job, &job.sources[0]);
+        assert_eq!(failure, known);
+    }
+}
+
+#[test]
+fn the_trouble_of_one_path_is_told_with_path_and_cause_while_the_server_is_fine() {
+    for error in ways_to_fail() {
+        let cause = error.to_string();
+        assert_eq!(
+            told(&Refusal::Read(error)),
+            (
+                Reason::VaultUnavailable,
+                format!("source main: read secret/shop/orders: {cause}")
+            )
+        );
+    }
+}
+
+fn ways_to_fail() -> [vault::Error; 5] {
+    [
+        vault::Error::Unreachable {
+            reason: "no reply in time".into(),
+        },
+        vault::Error::Unavailable {
+            status: 502,
+            errors: words("bad gateway, request 4711"),
+        },
+        vault::Error::Failed {
+            status: 500,
+            errors: words("broken engine"),
+        },
+        vault::Error::Malformed { what: "read" },
+        vault::Error::TooLarge { limit: 1 },
+    ]
 }
 
 #[test]

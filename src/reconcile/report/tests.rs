@@ -7,8 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::reconcile::apply::Applied;
 use crate::reconcile::decide::Decision;
+use crate::reconcile::failure::Retry;
 use crate::reconcile::fixture::{
-    self, NOW, at, decision, edit, fresh, job, running, synced, take_in, touch,
+    self, NOW, at, decision, edit, fresh, job, out, running, synced, take_in, touch,
 };
 
 fn told(observed: &Observed, outcome: Outcome) -> Report {
@@ -239,6 +240,7 @@ fn an_outage_leaves_what_is_ready_ready_until_it_is_stale() {
         Reason::RateLimited,
     ] {
         let mut observed = running();
+        observed.connection = out(Reason::VaultUnavailable);
         let first = pass(&mut observed, failing(reason));
         assert_eq!(
             (first.wrote, first.note, first.ready),
@@ -266,6 +268,56 @@ fn an_outage_leaves_what_is_ready_ready_until_it_is_stale() {
 }
 
 #[test]
+fn a_failure_whose_status_was_not_written_is_told_while_it_is_waited_out() {
+    let mut observed = running();
+    let lost = told(&observed, failing(Reason::PermissionDenied));
+    observed.memory = lost.memory;
+    later(&mut observed, 1);
+    let again = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+    assert_eq!((again.wrote, again.ready), (true, false));
+    let synced = condition(&observed, SYNCED);
+    assert_eq!(
+        (synced.reason.as_str(), synced.message.as_str()),
+        ("PermissionDenied", "why")
+    );
+    assert!(!pass(&mut observed, Outcome::Waiting(at(NOW + 60))).wrote);
+}
+
+#[test]
+fn an_event_that_was_held_back_with_its_status_is_told_with_the_next_one() {
+    for reason in [Reason::PermissionDenied, Reason::KubernetesUnavailable] {
+        let mut observed = running();
+        let memories = crate::reconcile::memory::Memories::default();
+        let mut notes = Vec::new();
+        for _ in 0..=PASSING_ATTEMPTS {
+            let lost = told(&observed, failing(reason));
+            notes.push(lost.notice.is_some());
+            memories.set("uid", lost.memory);
+            memories.status_lost("uid");
+            observed.memory = memories.get("uid");
+        }
+        assert!(notes[2], "{reason}: {notes:?}");
+        let again = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+        assert_eq!(
+            (again.wrote, again.note.as_deref()),
+            (true, Some("why")),
+            "{reason}"
+        );
+        let after = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+        assert_eq!((after.wrote, after.note), (false, None), "{reason}");
+    }
+}
+
+#[test]
+fn an_object_is_looked_at_when_it_goes_stale_however_late_its_next_attempt_is() {
+    let mut observed = running();
+    let hour = Retry::After(std::time::Duration::from_hours(1));
+    let limited = Failure::new(Reason::RateLimited, "slow down").retried(hour);
+    let told = pass(&mut observed, Outcome::Failed(limited));
+    assert_eq!(told.next, Some(at(NOW + 1800)));
+}
+
+#[test]
 fn a_wait_that_went_stale_is_told_once() {
     let mut observed = running();
     pass(&mut observed, failing(Reason::VaultSealed));
@@ -282,12 +334,14 @@ fn a_wait_that_went_stale_is_told_once() {
 fn an_outage_does_not_make_an_edited_object_ready() {
     let mut observed = running();
     edit(&mut observed, "/sources/0/kv/path", json!("secret/other"));
+    observed.connection = out(Reason::VaultUnavailable);
     assert!(!pass(&mut observed, failing(Reason::VaultUnavailable)).ready);
 }
 
 #[test]
 fn an_outage_before_the_first_sync_is_not_ready_and_no_login_was_tried() {
     let mut observed = fresh();
+    observed.connection = out(Reason::VaultUnavailable);
     let told = pass(&mut observed, failing(Reason::VaultUnavailable));
     assert!(!told.ready);
     let authenticated = condition(&observed, "Authenticated");
@@ -301,11 +355,115 @@ fn an_outage_before_the_first_sync_is_not_ready_and_no_login_was_tried() {
 }
 
 #[test]
-fn trouble_of_the_api_server_is_not_written_to_it() {
+fn trouble_of_the_api_server_is_told_once_it_lasts() {
     let mut observed = running();
-    let told = pass(&mut observed, failing(Reason::KubernetesUnavailable));
-    assert_eq!((told.wrote, told.note, told.ready), (false, None, true));
-    assert!(told.next.is_some());
+    for attempt in 0..2 {
+        let passing = pass(&mut observed, failing(Reason::KubernetesUnavailable));
+        assert_eq!(
+            (passing.wrote, passing.note, passing.ready),
+            (false, None, true),
+            "attempt {attempt}"
+        );
+        let until = passing.next.expect("another attempt");
+        assert!(!pass(&mut observed, Outcome::Waiting(until)).wrote);
+        later(&mut observed, 5);
+    }
+    let lasting = pass(&mut observed, failing(Reason::KubernetesUnavailable));
+    assert_eq!(
+        (lasting.wrote, lasting.note.as_deref(), lasting.ready),
+        (true, Some("why"), true)
+    );
+    let synced = condition(&observed, SYNCED);
+    assert_eq!(
+        (
+            synced.status.as_str(),
+            synced.reason.as_str(),
+            synced.message.as_str()
+        ),
+        ("False", "KubernetesUnavailable", "why")
+    );
+    later(&mut observed, 5);
+    let again = pass(&mut observed, failing(Reason::KubernetesUnavailable));
+    assert_eq!((again.wrote, again.note), (false, None));
+}
+
+#[test]
+fn an_outage_that_no_probe_has_found_is_told_by_the_object_and_so_is_its_end() {
+    let mut observed = running();
+    let attempts = [0, 1, 2, 3].map(|_| {
+        later(&mut observed, 5);
+        let told = pass(&mut observed, failing(Reason::VaultUnavailable));
+        (told.wrote, told.note.is_some(), told.ready)
+    });
+    let expected = [
+        (false, false, true), // the probe may find the server out before the second
+        (true, false, true),
+        (false, true, true),
+        (false, false, true),
+    ];
+    assert_eq!(attempts, expected);
+    let outcome = Outcome::Unchanged(record(&observed));
+    let end = pass(&mut observed, outcome);
+    assert_eq!(
+        end.note.as_deref(),
+        Some("Secret orders is in sync again (revision 1)")
+    );
+}
+
+#[test]
+fn an_outage_that_the_connection_tells_is_no_event_of_the_object_however_long_it_lasts() {
+    for reason in [Reason::VaultUnavailable, Reason::VaultSealed] {
+        let mut observed = running();
+        observed.connection = out(reason);
+        let notes: Vec<_> = (0..6)
+            .filter_map(|_| pass(&mut observed, failing(reason)).note)
+            .collect();
+        assert_eq!(notes, Vec::<String>::new(), "{reason}");
+        let outcome = Outcome::Unchanged(record(&observed));
+        assert_eq!(pass(&mut observed, outcome).note, None, "{reason}");
+    }
+}
+
+#[test]
+fn a_limit_that_lasts_is_told_by_one_event() {
+    let mut observed = running();
+    let notes: Vec<_> = (0..6)
+        .map(|_| pass(&mut observed, failing(Reason::RateLimited)).note)
+        .collect();
+    let told = notes.iter().position(Option::is_some);
+    assert_eq!((told, notes.iter().flatten().count()), (Some(2), 1));
+}
+
+#[test]
+fn the_log_has_every_failure_in_one_line_and_knows_a_repeat() {
+    let mut observed = running();
+    let mut logged = |reason, message: &str| {
+        let failure = Failure::new(reason, message);
+        let report = told(&observed, Outcome::Failed(failure));
+        let trouble = report.trouble.clone().unwrap();
+        take_in(&mut observed, report);
+        (trouble.message, trouble.repeated)
+    };
+    let webhook = "write Secret orders: failed calling webhook\n\"guard\"";
+    let line = "write Secret orders: failed calling webhook \"guard\"".to_owned();
+    for (reason, message, expected) in [
+        (
+            Reason::KubernetesUnavailable,
+            webhook,
+            (line.clone(), false),
+        ),
+        (Reason::KubernetesUnavailable, webhook, (line, true)),
+        (
+            Reason::KubernetesUnavailable,
+            "other",
+            ("other".into(), false),
+        ),
+        (Reason::VaultUnavailable, "other", ("other".into(), false)),
+    ] {
+        assert_eq!(logged(reason, message), expected);
+    }
+    let fine = told(&observed, Outcome::InSync(record(&observed)));
+    assert_eq!(fine.trouble, None);
 }
 
 #[test]
@@ -327,6 +485,14 @@ fn nothing_is_said_while_the_connection_was_not_looked_at() {
             next: None
         }
     );
+}
+
+#[test]
+fn a_new_object_that_waits_for_its_connection_is_counted_under_no_failure() {
+    let new = told(&fresh(), Outcome::Pending);
+    assert_eq!((new.outcome, new.reason), ("pending", None));
+    let known = told(&running(), Outcome::Pending);
+    assert_eq!(known.reason, Some(Reason::Synced));
 }
 
 #[test]
@@ -362,6 +528,10 @@ proptest! {
             pass(&mut observed, first);
         }
         let (choice, _) = history[history.len() - 1];
+        for _ in 0..PASSING_ATTEMPTS {
+            let lasting = outcome(choice, &observed);
+            pass(&mut observed, lasting);
+        }
         let second = outcome(choice, &observed);
         let told = pass(&mut observed, second);
         prop_assert!(!told.wrote && told.note.is_none(), "{:?}", told);
