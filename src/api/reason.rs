@@ -1,7 +1,8 @@
-//! Why something is as it is: one closed list of words, used unchanged as condition reason, event reason and metric label.
+//! The words that say why something is as it is. There is one list of them, and conditions, events and metrics all take
+//! their reasons from it.
 //!
-//! These words are an API. People write alerts and scripts on them, so none is ever renamed; each says what it means
-//! and what to do about it.
+//! People write alerts and scripts on these words, so a word keeps its name for ever. Each stands here with its meaning and with what
+//! to do about it.
 
 use std::fmt;
 
@@ -28,13 +29,14 @@ pub enum Reason {
     LoginFailed,
     /// The login succeeded, but Vault's policies do not allow the path. Extend the policy of the role.
     PermissionDenied,
-    /// The path has never existed, as far as we know. Write it in Vault, or correct the path.
+    /// The path has never existed, as far as we know, or Vault rejects the request for it. Write it in Vault, or correct the path.
     PathNotFound,
     /// The path existed and was deleted, destroyed or is gone. The Secret is kept unless `missingSourcePolicy` says otherwise.
     SourceDeleted,
     /// The source exists, but not the field of it. Write it in Vault, correct `field`, or set `optional`.
     FieldNotFound,
-    /// Vault does not answer, or answers with an error of its own. The Secret keeps its last value; recovery is automatic.
+    /// Vault does not answer, or answers with an error of its own, for all paths or for this one. The Secret keeps its last value; recovery
+    /// is automatic.
     VaultUnavailable,
     /// Vault is sealed. The Secret keeps its last value; recovery is automatic once somebody unseals it.
     VaultSealed,

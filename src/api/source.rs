@@ -38,23 +38,23 @@ pub struct KvSource {
     #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.endsWith('/')").message("must not start or end with a slash"))]
     #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
     #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\x00-\\x1f\\x7f]')").message("must not contain %, ?, # or control characters; write the path as it is, unescaped"))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\\\\\x00-\\x1f\\x7f]')").message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped"))]
     pub path: String,
 
     /// The mount of the engine. Set it, and engineVersion, to spare the look-up of the mount.
     #[serde(default)]
     #[schemars(length(max = 256))]
-    #[x_kube(validation = Rule::new(r"self == '' || self.matches('^[^/%?#\\x00-\\x1f\\x7f]+(/[^/%?#\\x00-\\x1f\\x7f]+)*$')")
-        .message("must be a mount such as secret or teams/shop, without slashes at the ends and without %, ?, # or control characters"))]
+    #[x_kube(validation = Rule::new(r"self == '' || self.matches('^[^/%?#\\\\\\x00-\\x1f\\x7f]+(/[^/%?#\\\\\\x00-\\x1f\\x7f]+)*$')")
+        .message("must be a mount such as secret or teams/shop, without slashes at the ends and without %, ?, #, \\ or control characters"))]
     #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new("!self.matches('^(sys|auth|identity|cubbyhole)(/|$)')").message("must be the mount of a KV engine, not sys, auth, identity or cubbyhole"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s in ['sys', 'auth', 'identity', 'cubbyhole'])").message("must be the mount of a KV engine, not sys, auth, identity or cubbyhole"))]
     pub mount: String,
 
     /// Version of the engine. Auto asks Vault.
     #[serde(default)]
     pub engine_version: KvEngineVersion,
 
-    /// KV v2 only: the version to read, which is then read once. 0 is the newest.
+    /// KV v2 only: the version to read, which polls then do not ask for again. 0 is the newest.
     #[serde(default)]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub version: i64,

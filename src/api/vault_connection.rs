@@ -1,5 +1,5 @@
-//! `VaultConnection`: where Vault is, how to trust it, and which namespaces may use it. Cluster-scoped, because a
-//! tenant who could choose the address would collect the tokens of others.
+//! `VaultConnection`: where Vault is, how to trust it, and which namespaces may use it. It belongs to no namespace, since the
+//! tokens of all who use it go to the address that stands here.
 
 use std::collections::BTreeMap;
 

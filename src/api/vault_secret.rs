@@ -123,7 +123,7 @@ pub struct Auth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<AuthMethod>,
 
-    /// Where the auth method is mounted in Vault. Empty: the connection's, or else `kubernetes` or `jwt`.
+    /// Where the auth method is mounted in Vault. Empty: the connection's, if the method is the connection's as well, or else `kubernetes` or `jwt`.
     #[serde(default)]
     #[schemars(length(max = 256))]
     #[x_kube(validation = Rule::new(r"self.matches('^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$') || self == ''")
@@ -142,7 +142,7 @@ pub struct Auth {
     #[x_kube(validation = Rule::new(OBJECT_NAME).message(OBJECT_NAME_FIX))]
     pub service_account_name: String,
 
-    /// Audiences of that token. Empty: the connection's, or else `vault`.
+    /// Audiences of that token. Empty: the connection's, which are `vault` unless it says otherwise.
     #[serde(default)]
     #[schemars(length(max = 8), inner(length(min = 1, max = 256)))]
     pub audiences: Vec<String>,
@@ -220,7 +220,8 @@ pub enum ConflictPolicy {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Refresh {
-    /// How often to read, such as `90s`, `10m` or `1h30m`. `0s`: only when this object changes.
+    /// How often to read, such as `90s`, `10m` or `1h30m`. `0s`: never by the clock, but when this object or its connection changes, when the
+    /// Secret has to be repaired, when a failure is tried again, or when another object finds something new at the same place.
     #[serde(default = "default_interval")]
     #[schemars(length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')")

@@ -1,5 +1,5 @@
-//! Step 9: what a pass tells the world. Every path through `reconcile` ends in one [`Report`]: status, event, metric and
-//! next visit come from it and from nowhere else.
+//! Step 9: how a pass ended, worked out into all that is said of it. A pass has one [`Report`], whichever way it went; whatever people
+//! and programs see of the pass, and when its object is looked at again, is taken from that.
 
 use jiff::Timestamp;
 

@@ -21,8 +21,8 @@ fn a_path_that_vault_could_read_as_another_path_is_refused_with_the_fix() -> Res
   bad: [secret//a]
   says: ["spec.sources[0].kv.path", must not contain an empty segment (//)]
 - at: /spec/sources/0/kv/path
-  bad: [secret/a%2fb, secret/a?b, "secret/a#b", "secret/a\tb", "secret/a\nb", "secret/a\u0000b", "secret/a\u007fb"]
-  says: ["spec.sources[0].kv.path", "must not contain %, ?, # or control characters; write the path as it is, unescaped"]
+  bad: [secret/a%2fb, secret/a?b, "secret/a#b", "secret/a\tb", "secret/a\nb", "secret/a\u0000b", "secret/a\u007fb", 'secret/a\b', 'a\..\sys/b']
+  says: ["spec.sources[0].kv.path", 'must not contain %, ?, #, \ or control characters; write the path as it is, unescaped']
 - at: /spec/sources/0/kv/path
   bad: [orders]
   says: ["spec.sources[0].kv:", needs its mount in front, or set kv.mount]
@@ -36,7 +36,7 @@ fn a_path_that_vault_could_read_as_another_path_is_refused_with_the_fix() -> Res
   bad: [$long]
   says: ["spec.sources[0].kv.path", "512"]
 - at: /spec/sources/0/kv/mount
-  bad: [/secret, secret/, a//b, a%b, a?b, "a#b", "a\nb"]
+  bad: [/secret, secret/, a//b, a%b, a?b, "a#b", "a\nb", 'a\..\sys']
   says: ["spec.sources[0].kv.mount", must be a mount such as secret]
 - at: /spec/sources/0/kv/mount
   bad: [., .., a/../b]
