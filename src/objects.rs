@@ -261,6 +261,22 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_that_leaves_the_target_alone_wakes_no_rival_and_is_known_all_the_same() {
+        let objects = Objects::default();
+        objects.put(&object("a", "x"));
+        objects.put(&object("b", "x"));
+        let mut edited = object("b", "x");
+        edited.spec.connection_ref.name = "other".into();
+        assert_eq!(objects.put(&edited), vec![]);
+        assert_eq!(
+            objects.with_connection("other"),
+            vec![(Key::new("shop", "b"), "uid-b".to_owned())]
+        );
+        assert!(objects.knows(&Key::new("shop", "b"), "uid-b"));
+        assert!(!objects.knows(&Key::new("shop", "b"), "uid-of-an-earlier-b"));
+    }
+
+    #[test]
     fn an_unchanged_object_wakes_nobody() {
         let objects = Objects::default();
         objects.put(&object("a", "x"));

@@ -7,6 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use super::managed_fields::{self, Owners};
 use crate::api::{GROUP, MANAGED_BY, MANAGER};
 
+/// Where `kubectl apply` keeps the whole object that it was given: of a Secret, with its values. Kept nowhere, and not carried over.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// What is kept of a Secret.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SecretMeta {
@@ -37,10 +40,11 @@ impl SecretMeta {
             deleting: meta.deletion_timestamp.is_some(),
             ..Self::default()
         };
-        let (labels, annotations) = (
+        let (labels, mut annotations) = (
             meta.labels.unwrap_or_default(),
             meta.annotations.unwrap_or_default(),
         );
+        annotations.remove(LAST_APPLIED);
         let marked = labels.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
             || annotations.keys().any(|name| managed_fields::is_ours(name));
         let owner_references = meta.owner_references.unwrap_or_default();
@@ -73,4 +77,21 @@ impl SecretMeta {
 /// Whether the owner is one of our objects.
 pub fn is_vault_secret(owner: &OwnerReference) -> bool {
     owner.kind == "VaultSecret" && owner.api_version.split('/').next() == Some(GROUP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_that_kubectl_apply_leaves_is_not_kept() {
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let meta = ObjectMeta {
+            labels: Some([text(MANAGED_BY, MANAGER)].into()),
+            annotations: Some([text(LAST_APPLIED, "values"), text("note", "kept")].into()),
+            ..ObjectMeta::default()
+        };
+        let kept = SecretMeta::reduce(meta);
+        assert_eq!(kept.annotations, [text("note", "kept")].into());
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
+use serde::de::IgnoredAny;
 
 use super::decide::Trigger;
 use super::failure::Failure;
@@ -19,7 +20,7 @@ use crate::cluster::secret_meta::is_vault_secret;
 use crate::record::{ANNOTATION, Record, SourceRecord};
 use crate::render;
 use crate::seal::Keys;
-use crate::sensitive::{SecretData, SecretJson};
+use crate::sensitive::{SecretBytes, SecretData, SecretJson};
 
 /// The Secret wanted.
 pub struct Desired {
@@ -63,7 +64,11 @@ pub fn build(
         .collect();
     let data =
         render::render(&job.mapping, &documents).map_err(|error| refusals::mapping(&error))?;
-    check_type(job.destination.secret_type, &data)?;
+    check_type(
+        &job.destination.key.name,
+        job.destination.secret_type,
+        &data,
+    )?;
     let old = observed.record.as_ref();
     let same = old.filter(|old| keys.verify(&old.mac, &mac_context(job), &data));
     let sources = settled
@@ -229,25 +234,37 @@ fn owner(job: &Job) -> OwnerReference {
     }
 }
 
+/// The key of a registry's credentials.
+const DOCKER_CONFIG: &str = ".dockerconfigjson";
+
 /// The keys that the API server insists on for some types, said in our words before it says so in its own.
-fn check_type(secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
+fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
     let lacks = |key: &str| !data.contains_key(key);
     let missing = match secret_type {
         SecretType::Opaque => None,
         SecretType::Tls => {
             (lacks("tls.crt") || lacks("tls.key")).then_some("the keys tls.crt and tls.key")
         }
-        SecretType::DockerConfigJson => {
-            lacks(".dockerconfigjson").then_some("the key .dockerconfigjson")
-        }
+        SecretType::DockerConfigJson => lacks(DOCKER_CONFIG).then_some("the key .dockerconfigjson"),
         SecretType::BasicAuth => {
             (lacks("username") && lacks("password")).then_some("the key username or password")
         }
         SecretType::SshAuth => lacks("ssh-privatekey").then_some("the key ssh-privatekey"),
     };
-    missing.map_or(Ok(()), |missing| {
-        Err(refusals::missing_keys(secret_type, missing))
-    })
+    if let Some(missing) = missing {
+        return Err(refusals::missing_keys(secret_type, missing));
+    }
+    // The API server would quote what it stumbles over, which is a piece of the value.
+    match data.get(DOCKER_CONFIG) {
+        Some(config) if secret_type == SecretType::DockerConfigJson && !is_json_object(config) => {
+            Err(refusals::no_json_object(name, DOCKER_CONFIG))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_json_object(bytes: &SecretBytes) -> bool {
+    serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(bytes.expose()).is_ok()
 }
 
 /// Version of a source as status tells it.

@@ -127,6 +127,14 @@ pub fn missing_keys(secret_type: SecretType, missing: &str) -> Failure {
     Failure::new(Reason::FieldNotFound, message)
 }
 
+/// A value that the API server would refuse, quoting a piece of it.
+pub fn no_json_object(name: &str, key: &str) -> Failure {
+    let message = format!(
+        "the API server would refuse Secret {name}: the value under {key} is no JSON object; correct it in Vault, or name another field under spec.data"
+    );
+    Failure::new(Reason::AdmissionDenied, message)
+}
+
 /// The API server did not write the Secret.
 pub fn write(name: &str, error: &WriteError) -> Failure {
     match error {

@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_with_a_lease_is_no_secret_of_a_kv_engine() {
+        let body = br#"{"lease_id":"database/creds/app/x","lease_duration":3600,"data":{"username":"v-app"}}"#;
+        let refused = found(body, KvVersion::V1).err();
+        assert_eq!(refused, Some(Error::Leased));
+    }
+
+    #[test]
     fn a_versioned_secret_comes_with_its_version_and_time() {
         let secret = found(V2.as_bytes(), KvVersion::V2).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(

@@ -312,6 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn a_life_beyond_all_measure_is_cut_and_does_no_harm() {
+        let body = format!(
+            r#"{{"auth":{{"client_token":"s.x","lease_duration":{},"renewable":true}}}}"#,
+            u64::MAX
+        );
+        let token = parse_token(body.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(token.ttl, Duration::from_hours(10 * 365 * 24));
+        // What is computed with it later: two thirds, and nine tenths.
+        assert!(token.ttl * 2 / 3 < token.ttl && token.ttl * 9 / 10 < token.ttl);
+    }
+
+    #[test]
     fn a_login_that_yields_no_token_is_not_a_login() {
         for body in [
             r#"{"auth":null}"#,
