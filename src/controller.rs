@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 
 use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
-use crate::cluster::caches::Change;
+use crate::cluster::caches::{Change, pauses};
 use crate::cluster::{Key, WriteError};
 use crate::reconcile::{self, Context};
 
@@ -180,7 +180,7 @@ where
         fresh: HashSet::new(),
     };
     watcher(api, config)
-        .default_backoff()
+        .backoff(pauses())
         .flat_map(move |event| {
             let touched = match event {
                 Ok(event) => follower.take_in(&lean(event)),

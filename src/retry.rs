@@ -1,7 +1,7 @@
 //! The one place that tries something a second time.
 //!
 //! Longer waits belong to the schedule of an object, where they can be seen and interrupted. What stays here is
-//! the single quick try that hides a connection which a load balancer closed under us.
+//! the single quick try that hides a connection which a load balancer closed under us, and the pauses of watches.
 
 use std::time::Duration;
 
@@ -24,6 +24,16 @@ where
         .with_max_times(1)
         .with_jitter();
     operation.retry(once).when(worthwhile).await
+}
+
+/// The pauses between attempts to begin a watch again: half a second at first, five seconds at most. The libraries' usual
+/// half minute would leave edits unseen for as long after the API server is back.
+pub fn of_watches() -> backon::ExponentialBuilder {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
 }
 
 #[cfg(test)]

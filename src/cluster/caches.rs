@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use super::secret_meta::SecretMeta;
+use crate::retry;
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -338,6 +339,11 @@ impl Kept for ConfigMapMeta {
     }
 }
 
+/// The pauses between attempts to begin a watch again.
+pub fn pauses() -> watcher::ExponentialBackoff {
+    retry::of_watches().into()
+}
+
 /// Follows a watch for ever.
 async fn fill<K, V>(
     api: Api<PartialObjectMeta<K>>,
@@ -353,7 +359,7 @@ async fn fill<K, V>(
         page_size: None,
         ..watcher::Config::default()
     };
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api, config).backoff(pauses()).boxed();
     let mut fresh = HashMap::new();
     while let Some(event) = events.next().await {
         match event {

@@ -104,6 +104,10 @@ async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Resul
     let deleted = secrets::delete(&context.client, key, secret).await;
     deleted.map_err(|error| refusals::write(&key.name, &error))?;
     context.caches.secrets.deleted(key, &secret.uid);
+    // The cache knows already, so the watch's event will be no change: whoever else waits for the name is told here.
+    for other in context.objects.with_target(key) {
+        let _ = context.wake.send(other);
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::decide::Trigger;
 use super::failure::Failure;
@@ -264,7 +264,8 @@ fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<
 }
 
 fn is_json_object(bytes: &SecretBytes) -> bool {
-    serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(bytes.expose()).is_ok()
+    serde_json::from_slice::<&RawValue>(bytes.expose())
+        .is_ok_and(|value| value.get().starts_with('{'))
 }
 
 /// Version of a source as status tells it.
