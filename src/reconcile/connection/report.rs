@@ -1,5 +1,7 @@
 //! What a pass over a VaultConnection tells the world: status and event, one of each per outage.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::controller::Action;
@@ -13,6 +15,9 @@ use crate::cluster::events::Notice;
 use crate::cluster::{WriteError, status};
 use crate::reconcile::Context;
 use crate::vault::Health;
+
+/// How soon to look again after meeting a newer object.
+const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 
 /// Writes what is news and returns when to look again.
 pub async fn publish(
@@ -44,7 +49,8 @@ pub async fn publish(
         ..object.clone()
     };
     let written = status::replace_vault_connection(&context.client, &wanted).await;
-    if turned && (last.is_some() || verdict.status == Some(false)) {
+    // Told once, with the write that tells it: a pass that began from an older object meets a conflict and tells nothing.
+    if written.is_ok() && turned && (last.is_some() || verdict.status == Some(false)) {
         let warning = verdict.status != Some(true);
         let notice = Notice {
             warning,
@@ -58,7 +64,8 @@ pub async fn publish(
             .await;
     }
     match written {
-        Ok(_) | Err(WriteError::NotFound | WriteError::Conflict) => action,
+        Ok(_) | Err(WriteError::NotFound) => action,
+        Err(WriteError::Conflict) => Action::requeue(AFTER_CONFLICT),
         Err(error) => {
             warn!(connection = object.metadata.name, %error, "status not written");
             Action::requeue(LONGEST_PROBE_PAUSE)
