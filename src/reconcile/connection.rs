@@ -32,7 +32,7 @@ use crate::vault::{self, Client, Health};
 const HEALTHY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest pause between two probes of a server that does not answer: recovery is a matter of seconds.
-const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a pass may take, its report and the end of old sessions included.
 const PASS_LIMIT: Duration = Duration::from_secs(45);
