@@ -37,7 +37,7 @@ impl Clock {
 }
 
 /// Sends logs to standard error. `filter` is a level, or directives such as `info,vaultbridge::vault=debug`; what is said there of
-/// the libraries that talk too much is overruled.
+/// the libraries that talk too much is overruled, save for a directive that names a part inside one of them.
 pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = checked(filter)?;
     let builder = tracing_subscriber::fmt()
