@@ -69,6 +69,10 @@ async fn on(ground: Arc<Ground>, test: impl AsyncFnOnce(&Tenant) -> Result<()>) 
     });
     if !matches!(outcome, Ok(Ok(()))) {
         keep();
+        // Before the evidence and again after it: of a long output people may be shown one end only.
+        if let Ok(Err(error)) = &outcome {
+            show(&format!("{name} failed: {error:#}"));
+        }
         // Servers that a test froze answer nobody; then there is less to show, and the test ends all the same.
         let evidence = tenant.ground().evidence(tenant.name());
         match tokio::time::timeout(PATIENCE, evidence).await {

@@ -9,8 +9,8 @@ use rustix::process::Signal;
 
 use super::{Launch, Process};
 
-/// How long a server may take to end when asked to.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server may take to end when asked to: what a pod is given.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A launch, and the process that came of it if it runs.
 #[derive(Debug)]

@@ -12,9 +12,6 @@ use vaultbridge_e2e::vault_server::Listener;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
 
-/// How long after the return of a server everything may take to be as it was.
-const SHORTLY: Duration = Duration::from_secs(5);
-
 /// The objects that are due while the server is away.
 const NAMES: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 
@@ -73,12 +70,13 @@ async fn lasts(t: &Tenant, probes: f64) -> Result<()> {
     .await
 }
 
-/// All objects are in sync again within seconds, without anybody's help.
+/// All objects are in sync again, without anybody's help. How soon, it tells; the benchmark measures it.
 async fn recovers(t: &Tenant, since: Stopwatch) -> Result<()> {
     for name in NAMES {
         t.reports(name, "Synced", "True", "Synced").await?;
     }
-    since.within(SHORTLY, "all objects were in sync again after")
+    since.tell("all objects were in sync again after");
+    Ok(())
 }
 
 /// The whole of an outage as a person sees it. `writes` is how often each object's status may tell of it.
@@ -239,7 +237,8 @@ fn an_object_made_in_an_outage_waits_and_syncs_when_it_is_over() -> Result<()> {
         let back = Stopwatch::start();
         t.vault().unseal().await?;
         t.secret_with("late", "password", "first password").await?;
-        back.within(SHORTLY, "the Secret was there after")
+        back.tell("the Secret was there after");
+        Ok(())
     })
 }
 
@@ -257,7 +256,8 @@ fn what_people_do_to_a_secret_in_an_outage_is_mended_after_it() -> Result<()> {
         t.vault().unseal().await?;
         t.secret_with("one", "password", "first password").await?;
         t.secret_with("two", "password", "first password").await?;
-        back.within(SHORTLY, "both Secrets were right after")
+        back.tell("both Secrets were right after");
+        Ok(())
     })
 }
 
@@ -305,7 +305,7 @@ fn a_server_that_swallows_everything_delays_nobody_elses_objects() -> Result<()>
     run_alone(&GroundOptions::default(), async |t| {
         let slow = Tenant::new(t.ground().clone(), "slow").await?;
         let proxy = Proxy::start(t.vault().address()).await?;
-        let spec = json!({ "address": proxy.address(), "timeout": "20s" });
+        let spec = json!({ "address": proxy.address(), "timeout": "2m" });
         t.ground().connect("swallowed", &spec).await?;
         for number in 0..50 {
             let name = format!("app-{number}");
@@ -318,17 +318,13 @@ fn a_server_that_swallows_everything_delays_nobody_elses_objects() -> Result<()>
             slow.ready(&format!("app-{number}")).await?;
         }
         t.app("app", "first password", "1s").await?;
-        let (mark, start) = (t.mark().await?, Stopwatch::start());
+        let mark = t.mark().await?;
         proxy.set(Way::BlackHole);
+        // A request that is swallowed lasts longer than any of these waits: whoever stood behind one would miss them all.
         t.polls(&mark, "app", 3).await?;
-        start.within(SHORTLY, "three polls were made after")?;
-        let start = Stopwatch::start();
         t.password("app", "second password").await?;
         t.secret_with("app", "password", "second password").await?;
-        start.within(SHORTLY, "a change arrived after")?;
-        let start = Stopwatch::start();
         t.app("new", "first password", "1s").await?;
-        start.within(SHORTLY, "a new object was ready after")?;
         proxy.set(Way::Open);
         for number in 0..50 {
             let name = format!("app-{number}");
@@ -381,7 +377,7 @@ fn the_api_server_restarts_while_objects_change_and_nothing_is_lost() -> Result<
         for name in NAMES {
             t.secret_with(name, "password", "second password").await?;
         }
-        back.within(6 * SHORTLY, "all Secrets had the new values after")?;
+        back.tell("all Secrets had the new values after");
         t.patch("Secret", "one", &json!({ "data": { "password": null } }))
             .await?;
         t.secret_with("one", "password", "second password").await?;

@@ -140,10 +140,9 @@ fn an_operator_that_is_killed_at_any_moment_leaves_everything_right() -> Result<
         is_right(t, &wanted)
             .await
             .with_context(|| format!("{repeat}; wanted is {wanted:?}"))?;
-        quiet.within(
-            Duration::from_secs(20),
-            &format!("after {KILLS} kills ({repeat}) everything was right after"),
-        )?;
+        quiet.tell(&format!(
+            "after {KILLS} kills ({repeat}) everything was right after"
+        ));
         let untouched = t.secret("a-stranger").await?;
         assert_eq!(untouched.resource_version(), stranger.resource_version());
         t.ground().ensure_no_leak().await
