@@ -28,4 +28,4 @@ pub use kv::{KvReply, KvSecret, read_kv};
 pub use login::{LoginProblem, Method, Token};
 pub use reads::{KvOutcome, ReadKey, Reading, Reads, Want};
 pub use sessions::{Identity, Revocations, SessionError, Sessions, Verdict};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, is_plain};

@@ -81,11 +81,13 @@ pub struct VaultConnectionSpec {
     #[x_kube(validation = Rule::new(r"self.all(k, !self[k].matches('[\\x00-\\x08\\x0a-\\x1f\\x7f]'))").message("header values must not contain control characters"))]
     pub headers: BTreeMap<String, BoundedText<1024>>,
 
-    /// How long one request may take, such as `30s`. At least 1s.
+    /// How long one request may take, such as `30s`. 1s to 2m.
     #[serde(default = "default_timeout")]
     #[schemars(length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,3}m)?([0-9]{1,4}s)?$') && !self.matches('^0*m?0*s?$')")
         .message("must be a duration such as 30s or 1m, at least 1s"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,3}m)?([0-9]{1,4}s)?$') || duration(self) <= duration('2m')")
+        .message("must be at most 2m: a longer wait would outlast the pass over an object, which could then not tell why"))]
     pub timeout: String,
 
     /// How many requests may be under way at once.

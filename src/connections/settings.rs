@@ -8,7 +8,12 @@ use crate::api::VaultConnectionSpec;
 use crate::record::request_hash;
 use crate::schedule::parse_duration;
 use crate::sensitive::{SecretData, SecretText};
-use crate::vault::{Settings, SettingsError};
+use crate::vault::{Settings, SettingsError, is_plain};
+
+/// The bounds of `spec.timeout`, which the schema states as well. A pass over an object ends after 150 s: whoever waited longer for
+/// one answer would never hear why it did not come.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What a VaultConnection refers to, as it was found in the operator's namespace.
 #[derive(Default)]
@@ -91,7 +96,7 @@ pub fn settings(
     allow_plain_http: bool,
     namespace: &str,
 ) -> Result<Settings, ConnectionProblem> {
-    if spec.address.starts_with("http://") && !allow_plain_http {
+    if is_plain(&spec.address).map_err(ConnectionProblem::Settings)? && !allow_plain_http {
         return Err(ConnectionProblem::PlainHttp);
     }
     let timeout = parse_duration(&spec.timeout)
@@ -111,7 +116,7 @@ pub fn settings(
             .iter()
             .map(|(name, value)| (name.clone(), value.0.clone()))
             .collect(),
-        timeout: timeout.max(Duration::from_secs(1)),
+        timeout: timeout.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT),
         max_concurrent_requests: usize::try_from(spec.max_concurrent_requests)
             .unwrap_or(1)
             .max(1),
@@ -185,4 +190,43 @@ fn client_identity(
         pem.push('\n');
     }
     Ok(SecretText::new(pem.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings_of(spec: serde_json::Value, allow: bool) -> Result<Settings, String> {
+        let spec: VaultConnectionSpec = serde_json::from_value(spec).unwrap();
+        let settings = settings(&spec, &References::default(), allow, "vaultbridge-system");
+        settings.map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn plain_http_needs_leave_whatever_the_case_of_its_letters() {
+        for address in [
+            "http://vault:8200",
+            "HTTP://vault:8200",
+            "hTTp://vault:8200",
+        ] {
+            let refused = settings_of(json!({ "address": address }), false).err();
+            let refused = refused.unwrap_or_else(|| panic!("{address} was accepted"));
+            assert!(refused.contains("--allow-plain-http"), "{refused}");
+            assert!(settings_of(json!({ "address": address }), true).is_ok());
+        }
+        assert!(settings_of(json!({ "address": "HTTPS://vault:8200" }), false).is_ok());
+        let spaced = settings_of(json!({ "address": " http://vault:8200" }), false).err();
+        assert!(spaced.unwrap().starts_with("spec.address has a space"));
+    }
+
+    #[test]
+    fn a_timeout_that_the_schema_did_not_see_is_kept_within_its_bounds() {
+        for (written, seconds) in [("0s", 1), ("30s", 30), ("2m", 120), ("999m", 120)] {
+            let spec = json!({ "address": "https://vault:8200", "timeout": written });
+            let timeout = settings_of(spec, false).map(|settings| settings.timeout.as_secs());
+            assert_eq!(timeout, Ok(seconds), "{written}");
+        }
+    }
 }

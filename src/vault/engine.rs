@@ -195,10 +195,11 @@ pub async fn find_mount(
         token: Some(token),
     };
     let reply = client.send(call, &endpoint).await?.success()?;
-    parse_mount(&reply.body)
+    parse_mount(&reply.body, path)
 }
 
-fn parse_mount(body: &[u8]) -> Result<Mount, MountError> {
+/// The mount that the reply tells of. One that `asked` is not below is no answer, and would be kept for nothing.
+fn parse_mount(body: &[u8], asked: &str) -> Result<Mount, MountError> {
     #[derive(Deserialize)]
     struct Reply {
         data: Data,
@@ -214,25 +215,28 @@ fn parse_mount(body: &[u8]) -> Result<Mount, MountError> {
     struct Options {
         version: Option<String>,
     }
-    let Reply { data } = serde_json::from_slice(body).map_err(|_| Error::Malformed {
+    const MALFORMED: Error = Error::Malformed {
         what: "the question about the mount",
-    })?;
+    };
+    let Reply { data } = serde_json::from_slice(body).map_err(|_| MALFORMED)?;
     let path = data.path.trim_matches('/').to_owned();
     let version = data.options.and_then(|options| options.version);
-    match (data.kind.as_str(), version.as_deref()) {
-        ("kv", Some("2")) => Ok(Mount {
-            path,
-            version: KvVersion::V2,
-        }),
+    let version = match (data.kind.as_str(), version.as_deref()) {
+        ("kv", Some("2")) => KvVersion::V2,
         // "generic" is what KV was called before it had versions.
-        ("kv", None | Some("" | "1")) | ("generic", _) => Ok(Mount {
-            path,
-            version: KvVersion::V1,
-        }),
-        _ => Err(MountError::NotKv {
-            path: printable(path),
-            kind: printable(data.kind),
-        }),
+        ("kv", None | Some("" | "1")) | ("generic", _) => KvVersion::V1,
+        _ => {
+            return Err(MountError::NotKv {
+                path: printable(path),
+                kind: printable(data.kind),
+            });
+        }
+    };
+    let mount = Mount { path, version };
+    if mount.path == asked || mount.below(asked).is_some() {
+        Ok(mount)
+    } else {
+        Err(MALFORMED.into())
     }
 }
 
@@ -250,14 +254,14 @@ mod tests {
     #[test]
     fn the_mount_and_its_version_are_read_from_vaults_answer() {
         assert_eq!(
-            parse_mount(V2.as_bytes()),
+            parse_mount(V2.as_bytes(), "team/kv2/a"),
             Ok(Mount {
                 path: "team/kv2".into(),
                 version: KvVersion::V2
             })
         );
         assert_eq!(
-            parse_mount(V1.as_bytes()),
+            parse_mount(V1.as_bytes(), "kv1/a/b"),
             Ok(Mount {
                 path: "kv1".into(),
                 version: KvVersion::V1
@@ -267,11 +271,17 @@ mod tests {
 
     #[test]
     fn a_mount_of_another_kind_is_named_with_its_kind() {
-        let error = parse_mount(CUBBYHOLE.as_bytes()).unwrap_err();
+        let error = parse_mount(CUBBYHOLE.as_bytes(), "cubbyhole/a").unwrap_err();
         assert_eq!(
             error.to_string(),
             "the mount cubbyhole is of type cubbyhole, not kv"
         );
+    }
+
+    #[test]
+    fn a_mount_that_the_path_is_not_below_is_no_answer() {
+        let error = parse_mount(V2.as_bytes(), "team/kv22/a").unwrap_err();
+        assert!(error.to_string().contains("not understood"), "{error}");
     }
 
     #[test]

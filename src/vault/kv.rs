@@ -108,6 +108,10 @@ struct Metadata {
     version: u64,
 }
 
+/// The longest time that is taken for one; RFC 3339 with nanoseconds and an offset has 35 characters. It goes into the record on
+/// the Secret.
+const MAX_TIME: usize = 64;
+
 const MALFORMED: Error = Error::Malformed {
     what: "the read of a KV secret",
 };
@@ -122,7 +126,8 @@ fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
         KvVersion::V2 => {
             let Versioned { data, metadata } =
                 serde_json::from_str(envelope.data.get()).map_err(|_| MALFORMED)?;
-            (data, Some(metadata.version), Some(metadata.created_time))
+            let created_time = time(metadata.created_time)?;
+            (data, Some(metadata.version), Some(created_time))
         }
     };
     if !data.get().starts_with('{') {
@@ -164,7 +169,7 @@ fn missing(body: &[u8]) -> Result<KvReply, Error> {
         ) => Ok(KvReply::Destroyed),
         (Some(Metadata { deletion_time, .. }), _, _) if !deletion_time.is_empty() => {
             Ok(KvReply::Deleted {
-                time: printable(deletion_time),
+                time: time(deletion_time)?,
             })
         }
         (None, Some(errors), _) if errors.is_empty() => Ok(KvReply::Absent),
@@ -173,6 +178,12 @@ fn missing(body: &[u8]) -> Result<KvReply, Error> {
         }),
         (Some(_), _, _) | (None, None, None) => Err(MALFORMED),
     }
+}
+
+/// A time as Vault writes it; anything that is none for certain is not understood.
+fn time(text: String) -> Result<String, Error> {
+    let plausible = text.len() <= MAX_TIME && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if plausible { Ok(text) } else { Err(MALFORMED) }
 }
 
 #[cfg(test)]
@@ -223,6 +234,21 @@ mod tests {
             panic!("not deleted")
         };
         assert_eq!(time, "2026-11-23T06:53:45.4436959Z");
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_carried_on() {
+        let real = "2026-11-23T06:53:45.441175425Z";
+        for strange in [
+            "9".repeat(65),
+            "2026-11-23 06:53:45".into(),
+            "\\u0000".into(),
+        ] {
+            let error = found(V2.replace(real, &strange).as_bytes(), KvVersion::V2).err();
+            assert_eq!(error, Some(MALFORMED), "{strange:?}");
+            let body = DELETED.replace("2026-11-23T06:53:45.4436959Z", &strange);
+            assert_eq!(missing(body.as_bytes()).err(), Some(MALFORMED), "{body}");
+        }
     }
 
     #[test]

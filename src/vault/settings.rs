@@ -139,6 +139,11 @@ pub(super) fn target(address: &str, server_name: Option<&str>) -> Result<Target,
     })
 }
 
+/// Whether everybody on the way could read what is sent to that address. Fails where it is no address.
+pub fn is_plain(address: &str) -> Result<bool, SettingsError> {
+    Ok(checked_address(address)?.scheme() == "http")
+}
+
 fn checked_address(address: &str) -> Result<Url, SettingsError> {
     if address.contains(|character: char| character.is_control() || character.is_whitespace()) {
         return Err(SettingsError::Address("has a space or control character"));
@@ -251,6 +256,22 @@ mod tests {
                 "{address:?}: {error}"
             );
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_recognised_however_it_is_written() {
+        for address in [
+            "http://vault",
+            "HTTP://vault",
+            "hTtp:vault",
+            r"http:\\vault",
+        ] {
+            assert_eq!(is_plain(address), Ok(true), "{address:?}");
+        }
+        assert_eq!(is_plain("HTTPS://vault"), Ok(false));
+        for address in [" http://vault", "\thttp://vault", "ht\ntp://vault", "vault"] {
+            assert!(is_plain(address).is_err(), "{address:?}");
         }
     }
 

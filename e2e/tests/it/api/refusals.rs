@@ -243,6 +243,9 @@ fn a_connection_that_cannot_be_is_refused_with_the_fix() -> Result<()> {
   bad: ["10", 1d, -5s, 0s, 0m0s, 1h]
   says: [spec.timeout, "must be a duration such as 30s or 1m, at least 1s"]
 - at: /spec/timeout
+  bad: [121s, 2m1s, 3m, 999m]
+  says: [spec.timeout, "must be at most 2m"]
+- at: /spec/timeout
   bad: [""]
   says: [spec.timeout, at least 2]
 - at: /spec/headers
