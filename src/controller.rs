@@ -23,6 +23,7 @@ use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
 use crate::cluster::caches::{Change, pauses};
 use crate::cluster::{Key, WriteError};
+use crate::objects::Rival;
 use crate::reconcile::{self, Context};
 
 /// How many passes over VaultConnections run at once: so many that servers that swallow requests do not hold up the others.
@@ -239,14 +240,16 @@ fn index_secret(
 ) -> bool {
     let Some(Ok(object)) = object.map(|object| &object.0) else {
         // Gone, or unreadable: either way it has no claim on any Secret.
-        let (uid, affected) = context.objects.remove(key);
+        let holds = |target: &Key, rival: &Rival| context.holds(target, rival);
+        let (uid, affected) = context.objects.remove(key, holds);
         wake_all(affected, context);
         if let Some(uid) = uid {
             context.forget(key, &uid);
         }
         return true;
     };
-    wake_all(context.objects.put(object), context);
+    let holds = |target: &Key, rival: &Rival| context.holds(target, rival);
+    wake_all(context.objects.put(object, holds), context);
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     !context
         .overlay

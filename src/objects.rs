@@ -1,7 +1,7 @@
 //! An index over the VaultSecrets: who wants to write which Secret, who uses which connection and service account.
 //! Kept up to date by the watch, so that no pass and no change has to look through all objects.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -18,7 +18,10 @@ pub struct Objects {
 #[derive(Default)]
 struct Inner {
     namespaces: HashMap<String, BTreeMap<String, Summary>>,
-    targets: HashMap<Key, Vec<Key>>,
+    /// Who wants to write a Secret, the oldest first.
+    claims: HashMap<Key, BTreeSet<Rival>>,
+    /// The names of those who read a place, by namespace and place.
+    readers: HashMap<(String, Place), BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +34,8 @@ struct Summary {
     reads: Vec<Place>,
 }
 
-/// A mount and a path as a person wrote them.
-pub type Place = (String, String);
+/// A path in Vault, mount first, however a person spelt it.
+pub type Place = String;
 
 /// Another object that wants to write the same Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,22 +49,22 @@ pub struct Rival {
 }
 
 impl Objects {
-    /// Takes in an object as it is now. Returns the others that share a target with what it was or is, which must look again.
-    pub fn put(&self, object: &VaultSecret) -> Vec<Key> {
+    /// Takes in an object as it is now. Returns the others that its claim concerns, which must look again: where it comes in
+    /// as the oldest, the one that was the oldest before; where it leaves a Secret, see [`Objects::remove`].
+    pub fn put(&self, object: &VaultSecret, holds: impl Fn(&Key, &Rival) -> bool) -> Vec<Key> {
         let (key, summary) = (Key::of(&object.metadata), Summary::of(object));
         let mut inner = self.lock();
-        if let Some(known) = inner.get_mut(&key)
-            && known.claims_as(&summary)
-        {
-            *known = summary;
-            return Vec::new();
+        let before = inner.take(&key);
+        let mut affected = Vec::new();
+        let claim = summary.claim(&key);
+        let old_claim = before.as_ref().map(|before| before.claim(&key));
+        if old_claim.as_ref() != Some(&claim) {
+            affected = old_claim.map_or_else(Vec::new, |(target, rival)| {
+                inner.leave(&target, &rival, holds)
+            });
+            affected.extend(inner.join(claim));
         }
-        let mut affected = inner.unlink(&key);
-        let target = Key::new(&key.namespace, &summary.target);
-        affected.extend(inner.targets.get(&target).into_iter().flatten().cloned());
-        inner.targets.entry(target).or_default().push(key.clone());
-        let objects = inner.namespaces.entry(key.namespace.clone()).or_default();
-        objects.insert(key.name.clone(), summary);
+        inner.place(&key, summary);
         affected
     }
 
@@ -70,11 +73,20 @@ impl Objects {
         self.lock().get(key).is_some_and(|known| known.uid == uid)
     }
 
-    /// Takes out an object. Returns its UID, if it was known, and the others that shared its target.
-    pub fn remove(&self, key: &Key) -> (Option<String>, Vec<Key>) {
+    /// Takes out an object. Returns its UID, if it was known, and the others that named the same Secret, if they are concerned:
+    /// if it was the oldest of them, or if the Secret `holds` it for its owner. To all of them one of these two was told to be
+    /// in the way; a rival that was refused like them is missed by nobody.
+    pub fn remove(
+        &self,
+        key: &Key,
+        holds: impl Fn(&Key, &Rival) -> bool,
+    ) -> (Option<String>, Vec<Key>) {
         let mut inner = self.lock();
-        let uid = inner.get(key).map(|summary| summary.uid.clone());
-        (uid, inner.unlink(key))
+        let Some(summary) = inner.take(key) else {
+            return (None, Vec::new());
+        };
+        let (target, rival) = summary.claim(key);
+        (Some(summary.uid), inner.leave(&target, &rival, holds))
     }
 
     /// Every object that is known.
@@ -87,24 +99,28 @@ impl Objects {
         keys.collect()
     }
 
-    /// Other objects that want to write the same Secret as the object of that UID.
-    pub fn rivals(&self, target: &Key, uid: &str) -> Vec<Rival> {
+    /// Of the other objects that want to write the same Secret as the object of that UID those that may have more right to it:
+    /// the oldest, and those that are `named` on the Secret. However many there are, no more are looked at.
+    pub fn rivals(&self, target: &Key, uid: &str, named: &[&str]) -> Vec<Rival> {
         let inner = self.lock();
-        let others = inner.targets.get(target).into_iter().flatten();
-        others
-            .filter_map(|key| Some((key, inner.get(key)?)))
-            .filter(|(_, summary)| summary.uid != uid)
-            .map(|(key, summary)| Rival {
-                created: summary.created,
-                uid: summary.uid.clone(),
-                name: key.name.clone(),
-            })
-            .collect()
+        let Some(claims) = inner.claims.get(target) else {
+            return Vec::new();
+        };
+        let named = named.iter().filter_map(|name| {
+            let key = Key::new(&target.namespace, name);
+            let (of, rival) = inner.get(&key)?.claim(&key);
+            (of == *target).then_some(rival)
+        });
+        let mut rivals: Vec<Rival> = named.filter(|rival| rival.uid != uid).collect();
+        rivals.extend(claims.iter().find(|rival| rival.uid != uid).cloned());
+        rivals.sort();
+        rivals.dedup();
+        rivals
     }
 
     /// Objects that want to write that Secret.
     pub fn with_target(&self, target: &Key) -> Vec<Key> {
-        self.lock().targets.get(target).cloned().unwrap_or_default()
+        self.lock().claimants(target)
     }
 
     /// Objects of a namespace.
@@ -117,10 +133,14 @@ impl Objects {
     /// Objects of a namespace that read that place, each with its UID.
     pub fn reading(&self, namespace: &str, place: &Place) -> Vec<(Key, String)> {
         let inner = self.lock();
-        let objects = inner.namespaces.get(namespace).into_iter().flatten();
-        objects
-            .filter(|(_, summary)| summary.reads.contains(place))
-            .map(|(name, summary)| (Key::new(namespace, name), summary.uid.clone()))
+        let place = (namespace.to_owned(), place.clone());
+        let names = inner.readers.get(&place).into_iter().flatten();
+        names
+            .map(|name| Key::new(namespace, name))
+            .filter_map(|key| {
+                let uid = inner.get(&key)?.uid.clone();
+                Some((key, uid))
+            })
             .collect()
     }
 
@@ -161,37 +181,83 @@ impl Inner {
         self.namespaces.get(&key.namespace)?.get(&key.name)
     }
 
-    fn get_mut(&mut self, key: &Key) -> Option<&mut Summary> {
-        self.namespaces.get_mut(&key.namespace)?.get_mut(&key.name)
-    }
-
-    fn unlink(&mut self, key: &Key) -> Vec<Key> {
-        let Some(objects) = self.namespaces.get_mut(&key.namespace) else {
-            return Vec::new();
-        };
-        let Some(summary) = objects.remove(&key.name) else {
-            return Vec::new();
-        };
+    /// Takes the object out of everything but the claims.
+    fn take(&mut self, key: &Key) -> Option<Summary> {
+        let objects = self.namespaces.get_mut(&key.namespace)?;
+        let summary = objects.remove(&key.name)?;
         if objects.is_empty() {
             self.namespaces.remove(&key.namespace);
         }
-        let target = Key::new(&key.namespace, &summary.target);
-        let Some(others) = self.targets.get_mut(&target) else {
+        for place in &summary.reads {
+            let place = (key.namespace.clone(), place.clone());
+            if let Some(names) = self.readers.get_mut(&place) {
+                names.remove(&key.name);
+                if names.is_empty() {
+                    self.readers.remove(&place);
+                }
+            }
+        }
+        Some(summary)
+    }
+
+    /// Puts the object into everything but the claims.
+    fn place(&mut self, key: &Key, summary: Summary) {
+        for place in &summary.reads {
+            let place = (key.namespace.clone(), place.clone());
+            let names = self.readers.entry(place).or_default();
+            names.insert(key.name.clone());
+        }
+        let objects = self.namespaces.entry(key.namespace.clone()).or_default();
+        objects.insert(key.name.clone(), summary);
+    }
+
+    /// Adds a claim. Returns who was the oldest before, if it is not any more.
+    fn join(&mut self, (target, rival): (Key, Rival)) -> Option<Key> {
+        let claims = self.claims.entry(target.clone()).or_default();
+        let first = claims.first().filter(|first| rival < **first).cloned();
+        claims.insert(rival);
+        first.map(|first| Key::new(&target.namespace, &first.name))
+    }
+
+    /// Takes a claim back. Returns the others, if they are concerned.
+    fn leave(
+        &mut self,
+        target: &Key,
+        rival: &Rival,
+        holds: impl Fn(&Key, &Rival) -> bool,
+    ) -> Vec<Key> {
+        let Some(claims) = self.claims.get_mut(target) else {
             return Vec::new();
         };
-        others.retain(|other| other != key);
-        let affected = others.clone();
-        if affected.is_empty() {
-            self.targets.remove(&target);
+        let was_first = claims.first() == Some(rival);
+        claims.remove(rival);
+        if claims.is_empty() {
+            self.claims.remove(target);
+            Vec::new()
+        } else if was_first || holds(target, rival) {
+            self.claimants(target)
+        } else {
+            Vec::new()
         }
-        affected
+    }
+
+    fn claimants(&self, target: &Key) -> Vec<Key> {
+        let claims = self.claims.get(target).into_iter().flatten();
+        claims
+            .map(|rival| Key::new(&target.namespace, &rival.name))
+            .collect()
     }
 }
 
 impl Summary {
-    /// Whether it has the same claim to the same Secret.
-    fn claims_as(&self, other: &Self) -> bool {
-        (&self.uid, self.created, &self.target) == (&other.uid, other.created, &other.target)
+    /// The Secret that it wants to write, and as whom.
+    fn claim(&self, key: &Key) -> (Key, Rival) {
+        let rival = Rival {
+            created: self.created,
+            uid: self.uid.clone(),
+            name: key.name.clone(),
+        };
+        (Key::new(&key.namespace, &self.target), rival)
     }
 
     fn of(object: &VaultSecret) -> Self {
@@ -210,7 +276,10 @@ impl Summary {
                 .sources
                 .iter()
                 .filter_map(|source| source.kv.as_ref())
-                .map(|kv| (kv.mount.clone(), kv.path.clone()))
+                .map(|kv| match kv.mount.as_str() {
+                    "" => kv.path.clone(),
+                    mount => format!("{mount}/{}", kv.path),
+                })
                 .collect(),
         }
     }
@@ -230,71 +299,117 @@ mod tests {
         object
     }
 
-    #[test]
-    fn objects_with_one_target_are_rivals_until_one_moves_away() {
-        let objects = Objects::default();
-        assert_eq!(objects.put(&object("a", "x")), vec![]);
-        assert_eq!(objects.put(&object("b", "x")), vec![Key::new("shop", "a")]);
-        let rivals = objects.rivals(&Key::new("shop", "x"), "uid-a");
-        assert_eq!(
-            rivals
-                .iter()
-                .map(|rival| rival.name.as_str())
-                .collect::<Vec<_>>(),
-            ["b"]
-        );
-        assert_eq!(objects.put(&object("b", "y")), vec![Key::new("shop", "a")]);
-        assert_eq!(objects.rivals(&Key::new("shop", "x"), "uid-a"), vec![]);
+    /// Nobody holds the Secret yet.
+    fn nobody(_: &Key, _: &Rival) -> bool {
+        false
+    }
+
+    fn names(rivals: &[Rival]) -> Vec<&str> {
+        rivals.iter().map(|rival| rival.name.as_str()).collect()
     }
 
     #[test]
-    fn who_reads_a_place_is_known_and_who_reads_another_is_not_bothered() {
+    fn objects_with_one_target_are_rivals_until_one_moves_away() {
         let objects = Objects::default();
-        objects.put(&object("a", "x"));
-        let place = |path: &str| (String::new(), path.to_owned());
+        assert_eq!(objects.put(&object("b", "x"), nobody), vec![]);
         assert_eq!(
-            objects.reading("shop", &place("secret/a")),
-            vec![(Key::new("shop", "a"), "uid-a".to_owned())]
+            objects.put(&object("a", "x"), nobody),
+            vec![Key::new("shop", "b")],
+            "an older one came"
         );
-        assert_eq!(objects.reading("shop", &place("secret/b")), vec![]);
-        assert_eq!(objects.reading("other", &place("secret/a")), vec![]);
+        let target = Key::new("shop", "x");
+        assert_eq!(names(&objects.rivals(&target, "uid-a", &[])), ["b"]);
+        assert_eq!(
+            objects.put(&object("a", "y"), nobody),
+            vec![Key::new("shop", "b")]
+        );
+        assert_eq!(objects.rivals(&target, "uid-b", &[]), vec![]);
+    }
+
+    #[test]
+    fn of_many_rivals_only_the_oldest_and_the_named_are_looked_at() {
+        let objects = Objects::default();
+        for name in ["a", "b", "c", "d"] {
+            objects.put(&object(name, "x"), nobody);
+        }
+        objects.put(&object("e", "y"), nobody);
+        let target = Key::new("shop", "x");
+        let rivals = |uid, named: &[&str]| objects.rivals(&target, uid, named);
+        assert_eq!(names(&rivals("uid-b", &[])), ["a"]);
+        assert_eq!(names(&rivals("uid-a", &[])), ["b"]);
+        assert_eq!(names(&rivals("uid-b", &["c", "e", "gone"])), ["a", "c"]);
+        assert_eq!(names(&rivals("uid-b", &["a", "b"])), ["a"]);
+    }
+
+    #[test]
+    fn a_rival_that_was_refused_comes_and_goes_without_a_word() {
+        let objects = Objects::default();
+        for name in ["a", "b"] {
+            objects.put(&object(name, "x"), nobody);
+        }
+        assert_eq!(objects.put(&object("c", "x"), nobody), vec![]);
+        assert_eq!(
+            objects.remove(&Key::new("shop", "c"), nobody),
+            (Some("uid-c".into()), vec![])
+        );
+    }
+
+    #[test]
+    fn who_reads_a_place_is_known_however_it_is_spelt_and_others_are_not_bothered() {
+        let objects = Objects::default();
+        objects.put(&object("a", "x"), nobody);
+        let mut apart = object("b", "y");
+        if let Some(kv) = &mut apart.spec.sources[0].kv {
+            (kv.mount, kv.path) = ("secret".into(), "a".into());
+        }
+        objects.put(&apart, nobody);
+        let readers = |namespace, place: &str| {
+            let found = objects.reading(namespace, &place.to_owned());
+            found.into_iter().map(|(_, uid)| uid).collect::<Vec<_>>()
+        };
+        assert_eq!(readers("shop", "secret/a"), ["uid-a", "uid-b"]);
+        assert_eq!(readers("shop", "secret/b"), [""; 0]);
+        assert_eq!(readers("other", "secret/a"), [""; 0]);
+        objects.remove(&Key::new("shop", "a"), nobody);
+        if let Some(kv) = &mut apart.spec.sources[0].kv {
+            kv.path = "b".into();
+        }
+        objects.put(&apart, nobody);
+        assert_eq!(readers("shop", "secret/a"), [""; 0]);
+        assert_eq!(readers("shop", "secret/b"), ["uid-b"]);
     }
 
     #[test]
     fn an_edit_that_leaves_the_target_alone_wakes_no_rival_and_is_known_all_the_same() {
         let objects = Objects::default();
-        objects.put(&object("a", "x"));
-        objects.put(&object("b", "x"));
-        let mut edited = object("b", "x");
+        objects.put(&object("a", "x"), nobody);
+        objects.put(&object("b", "x"), nobody);
+        let mut edited = object("a", "x");
         edited.spec.connection_ref.name = "other".into();
-        assert_eq!(objects.put(&edited), vec![]);
+        assert_eq!(objects.put(&edited, nobody), vec![]);
         assert_eq!(
             objects.with_connection("other"),
-            vec![(Key::new("shop", "b"), "uid-b".to_owned())]
+            vec![(Key::new("shop", "a"), "uid-a".to_owned())]
         );
-        assert!(objects.knows(&Key::new("shop", "b"), "uid-b"));
-        assert!(!objects.knows(&Key::new("shop", "b"), "uid-of-an-earlier-b"));
+        assert!(objects.knows(&Key::new("shop", "a"), "uid-a"));
+        assert!(!objects.knows(&Key::new("shop", "a"), "uid-of-an-earlier-a"));
     }
 
     #[test]
-    fn an_unchanged_object_wakes_nobody() {
+    fn an_object_that_was_in_the_way_wakes_those_who_shared_its_target_when_it_goes() {
         let objects = Objects::default();
-        objects.put(&object("a", "x"));
-        objects.put(&object("b", "x"));
-        assert_eq!(objects.put(&object("b", "x")), vec![]);
-    }
-
-    #[test]
-    fn a_removed_object_wakes_those_who_shared_its_target() {
-        let objects = Objects::default();
-        objects.put(&object("a", "x"));
-        objects.put(&object("b", "x"));
-        let (uid, affected) = objects.remove(&Key::new("shop", "a"));
-        assert_eq!(uid.as_deref(), Some("uid-a"));
-        assert_eq!(affected, vec![Key::new("shop", "b")]);
+        for name in ["a", "b", "c"] {
+            objects.put(&object(name, "x"), nobody);
+        }
+        let held_by_b = |_: &Key, rival: &Rival| rival.uid == "uid-b";
+        let (uid, affected) = objects.remove(&Key::new("shop", "b"), held_by_b);
+        assert_eq!(uid.as_deref(), Some("uid-b"));
+        assert_eq!(affected, vec![Key::new("shop", "a"), Key::new("shop", "c")]);
+        let (_, affected) = objects.remove(&Key::new("shop", "a"), nobody);
+        assert_eq!(affected, vec![Key::new("shop", "c")], "it was the oldest");
         assert_eq!(
             objects.with_target(&Key::new("shop", "x")),
-            vec![Key::new("shop", "b")]
+            vec![Key::new("shop", "c")]
         );
     }
 }

@@ -53,7 +53,7 @@ use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Key};
 use crate::connections::Connections;
 use crate::metrics::Metrics;
-use crate::objects::{Objects, Place};
+use crate::objects::{Objects, Place, Rival};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -265,6 +265,12 @@ impl Context {
                 let _ = self.wake.send(key);
             }
         }
+    }
+
+    /// Whether the Secret names that object as its owner.
+    pub fn holds(&self, target: &Key, rival: &Rival) -> bool {
+        let secret = self.caches.secrets.get(target);
+        secret.is_some_and(|secret| observe::names_on(&secret).contains(&rival.name))
     }
 
     /// Forgets what was kept of an object that is gone.

@@ -106,6 +106,38 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
     }
 }
 
+/// For how long this object may come back to compare: until its next poll, which may be late; without polls, some day.
+fn useful(job: &Job) -> Duration {
+    job.interval
+        .map_or(Duration::MAX, |interval| interval.saturating_mul(2))
+}
+
+/// What the reading is shared by. A place that can be written in several ways has one key: where Vault is asked for the mount,
+/// what a person said of it decides nothing.
+fn key(job: &Job, source: &SourceJob) -> ReadKey {
+    let (mount, path) = match stated(source) {
+        Some(Mount { path, .. }) => (path, source.path.clone()),
+        None => (String::new(), full_path(source)),
+    };
+    ReadKey {
+        identity: job.login.identity.clone(),
+        namespace: job.vault_namespace.clone(),
+        mount,
+        engine: source.engine,
+        path,
+        version: source.version,
+    }
+}
+
+/// The mount, if a person said all there is to know about it.
+fn stated(source: &SourceJob) -> Option<Mount> {
+    let version = source.engine.filter(|_| !source.mount.is_empty())?;
+    Some(Mount {
+        path: source.mount.clone(),
+        version,
+    })
+}
+
 async fn read(
     job: &Job,
     source: &SourceJob,
@@ -113,14 +145,7 @@ async fn read(
     need: Need,
     context: &Context,
 ) -> Result<KvOutcome, Failure> {
-    let key = ReadKey {
-        identity: job.login.identity.clone(),
-        namespace: job.vault_namespace.clone(),
-        mount: source.mount.clone(),
-        engine: source.engine,
-        path: source.path.clone(),
-        version: source.version,
-    };
+    let key = key(job, source);
     // Bound to the place, so that equal values elsewhere look different and a guess written to one's own path proves nothing.
     let place = format!(
         "{:?}",
@@ -133,6 +158,7 @@ async fn read(
     let want = Want {
         max_age,
         value: need == Need::Values,
+        useful: useful(job),
         fingerprint: &fingerprint,
     };
     let read = context
@@ -141,7 +167,7 @@ async fn read(
         .await;
     let (reading, news) = read.map_err(|refusal| refusal.failure(job, source))?;
     if news {
-        context.nudge_others(&job.key, &(source.mount.clone(), source.path.clone()));
+        context.nudge_others(&job.key, &full_path(source));
     }
     Ok(reading.outcome)
 }
@@ -215,14 +241,8 @@ async fn locate(
     source: &SourceJob,
     context: &Context,
 ) -> Result<(Mount, String), MountError> {
-    if let (false, Some(version)) = (source.mount.is_empty(), source.engine) {
-        return Ok((
-            Mount {
-                path: source.mount.clone(),
-                version,
-            },
-            source.path.clone(),
-        ));
+    if let Some(mount) = stated(source) {
+        return Ok((mount, source.path.clone()));
     }
     let full = full_path(source);
     let (connection, namespace) = (&job.connection, &job.vault_namespace);
@@ -230,7 +250,7 @@ async fn locate(
         .mounts
         .find(
             &connection.identity,
-            &connection.client,
+            &job.connection.client,
             namespace,
             &token.value,
             &full,
@@ -244,4 +264,30 @@ async fn locate(
         },
         below,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reconcile::fixture::{edit, fresh, job};
+
+    #[test]
+    fn spellings_of_one_place_share_a_reading_unless_the_mount_is_taken_at_its_word() {
+        let key_of = |kv| {
+            let mut observed = fresh();
+            edit(&mut observed, "/sources/0/kv", kv);
+            let job = job(&observed);
+            key(&job, &job.sources[0])
+        };
+        let plain = key_of(json!({ "path": "secret/shop/orders" }));
+        for mount in ["secret", "secret/shop"] {
+            let path = "secret/shop/orders"[mount.len() + 1..].to_owned();
+            let spelt = key_of(json!({ "mount": mount, "path": path }));
+            assert!(spelt == plain, "{spelt:?}");
+            let stated = key_of(json!({ "mount": mount, "path": path, "engineVersion": "V2" }));
+            assert!(stated.mount == mount && stated.path == path, "{stated:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::Context;
 use super::memory::Memory;
 use crate::api::VaultSecret;
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
+use crate::cluster::secret_meta::is_vault_secret;
 use crate::cluster::{Key, SecretMeta};
 use crate::connections::{Entry, Reachability};
 use crate::objects::Rival;
@@ -27,7 +28,7 @@ pub struct Observed {
     pub target: Option<Arc<SecretMeta>>,
     /// The record on that Secret, if it can be read.
     pub record: Option<Record>,
-    /// Other objects that want to write the same Secret.
+    /// Those of the other objects that want to write the same Secret which may have more right to it.
     pub rivals: Vec<Rival>,
     /// Secrets that it wrote under names that it does not ask for any more.
     pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
@@ -72,6 +73,8 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
     let (caches, spec) = (&context.caches, &object.spec);
     let target_key = Key::new(&key.namespace, object.target_name());
     let target = caches.secrets.get(&target_key);
+    let named = target.as_deref().map(names_on).unwrap_or_default();
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
     Observed {
         namespace: caches.namespaces.get(&Key::new("", &key.namespace)),
         connection: connection(&spec.connection_ref.name, context),
@@ -79,7 +82,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
             .service_accounts
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
         record: target.as_deref().and_then(record_of),
-        rivals: context.objects.rivals(&target_key, &uid),
+        rivals: context.objects.rivals(&target_key, &uid, &named),
         leftovers: leftovers(&object, &target_key, context),
         memory: context.memories.get(&uid),
         started: context.started,
@@ -95,6 +98,16 @@ pub fn record_of(secret: &SecretMeta) -> Option<Record> {
         .annotations
         .get(ANNOTATION)
         .and_then(|text| Record::parse(text).ok())
+}
+
+/// The names of the VaultSecrets that a Secret tells to be its owner, in its record and by its reference. A UID always has the
+/// same name, so that whoever holds it is among them.
+pub fn names_on(secret: &SecretMeta) -> Vec<String> {
+    let mut references = secret.owner_references.iter();
+    let by_reference = references.find(|owner| is_vault_secret(owner));
+    let by_reference = by_reference.map(|owner| owner.name.clone());
+    let by_record = record_of(secret).map(|record| record.owner_name);
+    by_record.into_iter().chain(by_reference).collect()
 }
 
 fn connection(name: &str, context: &Context) -> ConnectionView {

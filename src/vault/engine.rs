@@ -140,7 +140,7 @@ impl Mounts {
             known.retain(|entry| now.duration_since(entry.since) < BELIEVED);
             !known.is_empty()
         });
-        self.flights.sweep(|()| false);
+        self.flights.sweep(|_, ()| false);
     }
 
     fn remembered(&self, place: &(String, String), path: &str) -> Option<Mount> {

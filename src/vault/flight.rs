@@ -59,14 +59,17 @@ impl<K: Hash + Eq + Clone, S: Default, F> Flights<K, S, F> {
             .collect()
     }
 
-    /// Forgets every key whose state is not to be `kept`; passes over those that somebody is using right now.
-    pub(super) fn sweep(&self, kept: impl Fn(&mut S) -> bool) {
-        self.lock().retain(|_, cell| {
+    /// Forgets every key whose state is not to be `kept`, and all failures; passes over those that somebody is using right now.
+    pub(super) fn sweep(&self, mut kept: impl FnMut(&K, &mut S) -> bool) {
+        self.lock().retain(|key, cell| {
             // Nobody else can get at a cell that only the map holds: cells are handed out under the map's lock.
-            match Arc::get_mut(cell) {
-                Some(cell) => kept(&mut cell.inner.get_mut().state),
-                None => true,
-            }
+            let Some(cell) = Arc::get_mut(cell) else {
+                return true;
+            };
+            let inner = cell.inner.get_mut();
+            // Only those who were waiting when it came about would be told of it.
+            inner.failure = None;
+            kept(key, &mut inner.state)
         });
     }
 
@@ -175,10 +178,10 @@ mod tests {
         let flights = Flights::<u8, u8, String>::new();
         let held = flights.cell(&1);
         *held.turn().await.unwrap_or_else(|_| unreachable!()) = 7;
-        flights.sweep(|_| false);
+        flights.sweep(|_, _| false);
         assert_eq!(*flights.cell(&1).turn_regardless().await, 7);
         drop(held);
-        flights.sweep(|_| false);
+        flights.sweep(|_, _| false);
         assert_eq!(*flights.cell(&1).turn_regardless().await, 0);
     }
 }

@@ -1,8 +1,10 @@
 //! One read of a path for everybody who reads it as the same identity.
 //!
-//! A hundred objects that use the same path cost one request per interval. Values stay for half a minute, so that
-//! a burst of objects shares one; what stays after that is a fingerprint, which is enough to see a change. A
-//! reading is never shared across identities, because Vault may show each another answer.
+//! A hundred objects that use the same path cost one request per interval. A value stays for half a minute at most, so that
+//! a burst of objects shares it, and all values together within a budget (`shelf`); what stays after that is a fingerprint,
+//! which is enough to see a change. A reading is never shared across identities, because Vault may show each another answer.
+
+mod shelf;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +16,14 @@ use super::engine::KvVersion;
 use super::flight::Flights;
 use super::kv::{KvReply, KvSecret};
 use super::sessions::Identity;
+use shelf::{MAX_KEPT, Shelf, Ticket};
 
-/// How long a value is kept after it was read.
-const VALUE_KEPT: Duration = Duration::from_secs(30);
-/// How long a path that nobody asks for is remembered.
+/// The longest that a path is remembered that nobody asks for.
 const UNUSED_KEPT: Duration = Duration::from_hours(1);
+/// The most bytes that all remembered paths may take, values apart: room for tens of thousands.
+const MAX_REMEMBERED: usize = 32 * 1024 * 1024;
+/// What remembering a path takes beside its words.
+const REMEMBERING: usize = 512;
 
 /// What was read, and as whom. Equal keys share a reading.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,11 +32,11 @@ pub struct ReadKey {
     pub identity: Identity,
     /// The Vault namespace of the path; empty for the client's.
     pub namespace: String,
-    /// The mount as a person wrote it: empty if it stands at the beginning of the path.
+    /// The mount, where it is taken as a person wrote it; empty if Vault is asked where it ends.
     pub mount: String,
     /// The engine's version as a person wrote it; none if Vault is asked.
     pub engine: Option<KvVersion>,
-    /// The path as a person wrote it.
+    /// The path below the mount; with the mount in front if Vault is asked.
     pub path: String,
     /// The version asked for; 0 for the newest.
     pub version: u64,
@@ -43,6 +48,8 @@ pub struct Want<'a> {
     pub max_age: Duration,
     /// Whether the value itself is needed, or only whether it changed.
     pub value: bool,
+    /// For how long after this the caller may come back to compare; at most an hour is granted.
+    pub useful: Duration,
     /// The fingerprint of a secret in an engine without versions: a keyed one, for a bare digest can be guessed.
     pub fingerprint: &'a (dyn Fn(&KvSecret) -> String + Sync),
 }
@@ -65,7 +72,7 @@ pub enum KvOutcome {
         fingerprint: Arc<str>,
         /// The number of the version, in engines that keep versions.
         version: Option<u64>,
-        /// The secret itself; always there if it was wanted.
+        /// The secret itself; there if it was wanted.
         value: Option<Arc<KvSecret>>,
     },
     /// The version was deleted, and can be undeleted.
@@ -82,19 +89,31 @@ pub enum KvOutcome {
 /// The readings of all paths. `E` is why a read failed; it is shared by those who wait for the same read.
 pub struct Reads<E> {
     flights: Flights<ReadKey, Held, E>,
+    shelf: Arc<Shelf>,
 }
 
+/// What is kept of one path.
 #[derive(Default)]
 struct Held {
+    /// The last reading, without its value.
     reading: Option<Reading>,
-    used: Option<Instant>,
+    /// Where the value is, which may be that of an earlier reading with the same fingerprint.
+    value: Option<Ticket>,
+    /// When it was last asked for, and until when somebody may come back.
+    asked: Option<(Instant, Instant)>,
 }
 
 impl<E: Clone> Reads<E> {
     /// Nothing read yet.
     pub fn new() -> Self {
+        Self::within(MAX_KEPT)
+    }
+
+    /// The same, with another budget for values, in bytes.
+    fn within(budget: usize) -> Self {
         Self {
             flights: Flights::new(),
+            shelf: Shelf::new(budget),
         }
     }
 
@@ -111,40 +130,47 @@ impl<E: Clone> Reads<E> {
         let asked = clock::now();
         let cell = self.flights.cell(key);
         let mut turn = cell.turn().await?;
-        turn.used = Some(asked);
-        if let Some(reading) = turn
-            .reading
-            .as_ref()
-            .filter(|reading| reading.satisfies(want, asked))
-        {
-            return Ok((reading.clone(), false));
+        turn.note(asked, want.useful);
+        if let Some(reading) = turn.shared(want, asked) {
+            return Ok((reading, false));
         }
         let at = clock::now();
         let reply = match fetch.await {
             Ok(reply) => reply,
             Err(error) => return Err(turn.failed(error)),
         };
-        let reading = Reading {
-            outcome: KvOutcome::of(reply, want.fingerprint),
-            at,
-        };
-        let before = turn.reading.replace(reading.clone());
-        let changed = before.is_some_and(|before| !before.outcome.is_same(&reading.outcome));
-        Ok((reading, changed))
+        let (outcome, secret) = KvOutcome::of(reply, want.fingerprint);
+        let before = turn.reading.take();
+        let same = before.map(|before| before.outcome.is_same(&outcome));
+        let mut reading = Reading { outcome, at };
+        turn.reading = Some(reading.clone());
+        // A poll that finds nothing new is done with the value, and what an earlier reading left is the same.
+        if want.value || same != Some(true) {
+            turn.value = None; // first, so that both need no room at once
+            turn.value = secret.as_ref().map(|secret| self.shelf.keep(secret, at));
+        }
+        if want.value {
+            reading.give(secret);
+        }
+        Ok((reading, same == Some(false)))
     }
 
-    /// Wipes the values that were kept long enough, and forgets paths that nobody asks for.
+    /// Wipes the values that were kept long enough, and forgets paths that nobody comes back to, failed ones at once. Of more
+    /// than there is room for, those go that were not asked for the longest.
     pub fn sweep(&self) {
         let now = clock::now();
-        self.flights.sweep(|held| {
-            if let Some(reading) = &mut held.reading
-                && now.duration_since(reading.at) >= VALUE_KEPT
-            {
-                reading.wipe();
-            }
-            held.used
-                .is_some_and(|used| now.duration_since(used) < UNUSED_KEPT)
+        self.shelf.sweep(now);
+        let mut remembered = Vec::new();
+        self.flights.sweep(|key, held| {
+            let asked = held.asked.filter(|(_, until)| now < *until);
+            let kept = asked.filter(|_| held.reading.is_some());
+            remembered.extend(kept.map(|(asked, _)| (asked, key.bytes())));
+            kept.is_some()
         });
+        if let Some(last) = surplus(remembered, MAX_REMEMBERED) {
+            self.flights
+                .sweep(|_, held| held.asked.is_some_and(|(asked, _)| asked > last));
+        }
     }
 
     /// Forgets everything read over a connection, because its settings changed.
@@ -162,46 +188,89 @@ impl<E: Clone> Default for Reads<E> {
     }
 }
 
-impl Reading {
-    fn satisfies(&self, want: &Want<'_>, asked: Instant) -> bool {
-        let holds = match &self.outcome {
-            KvOutcome::Found { value, .. } => value.is_some() || !want.value,
-            KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent => true,
-        };
-        let recent = match asked.checked_duration_since(self.at) {
+/// Until when those were last asked for that must go, so that the rest takes at most `room` bytes; `None` if nobody must.
+fn surplus(mut remembered: Vec<(Instant, usize)>, room: usize) -> Option<Instant> {
+    remembered.sort_unstable_by_key(|(asked, _)| std::cmp::Reverse(*asked));
+    let mut bytes = 0_usize;
+    let too_many = remembered.into_iter().find(|(_, size)| {
+        bytes = bytes.saturating_add(*size);
+        bytes > room
+    });
+    too_many.map(|(asked, _)| asked)
+}
+
+impl ReadKey {
+    /// About how many bytes it takes to remember it.
+    fn bytes(&self) -> usize {
+        let Self {
+            identity,
+            namespace,
+            mount,
+            engine: _,
+            path,
+            version: _,
+        } = self;
+        identity.bytes() + namespace.len() + mount.len() + path.len() + REMEMBERING
+    }
+}
+
+impl Held {
+    fn note(&mut self, asked: Instant, useful: Duration) {
+        let until = asked + useful.min(UNUSED_KEPT);
+        let until = self.asked.map_or(until, |(_, known)| known.max(until));
+        self.asked = Some((asked, until));
+    }
+
+    /// The reading that is here, if it satisfies.
+    fn shared(&self, want: &Want<'_>, asked: Instant) -> Option<Reading> {
+        let mut reading = self.reading.clone()?;
+        let recent = match asked.checked_duration_since(reading.at) {
             Some(age) => age < want.max_age,
             // It began after we asked.
             None => true,
         };
-        holds && recent
+        let holds = !want.value || reading.give(self.value.as_ref().and_then(Ticket::value));
+        (recent && holds).then_some(reading)
     }
+}
 
-    fn wipe(&mut self) {
-        if let KvOutcome::Found { value, .. } = &mut self.outcome {
-            // Wiped when the last user lets go of it.
-            *value = None;
+impl Reading {
+    /// Puts the value in; tells whether the reading is complete, which it is as well where there is no value.
+    fn give(&mut self, secret: Option<Arc<KvSecret>>) -> bool {
+        match &mut self.outcome {
+            KvOutcome::Found { value, .. } => {
+                *value = secret;
+                value.is_some()
+            }
+            KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent => true,
         }
     }
 }
 
 impl KvOutcome {
-    fn of(reply: KvReply, fingerprint: &(dyn Fn(&KvSecret) -> String + Sync)) -> Self {
-        match reply {
+    /// What the reply means, and the value apart from it.
+    fn of(
+        reply: KvReply,
+        fingerprint: &(dyn Fn(&KvSecret) -> String + Sync),
+    ) -> (Self, Option<Arc<KvSecret>>) {
+        let outcome = match reply {
             KvReply::Found(secret) => {
                 let fingerprint = match (&secret.version, &secret.created_time) {
                     (Some(version), Some(time)) => format!("{version}:{time}"),
                     _ => fingerprint(&secret),
                 };
-                Self::Found {
+                let found = Self::Found {
                     fingerprint: fingerprint.into(),
                     version: secret.version,
-                    value: Some(Arc::new(secret)),
-                }
+                    value: None,
+                };
+                return (found, Some(Arc::new(secret)));
             }
             KvReply::Deleted { time } => Self::Deleted { time },
             KvReply::Destroyed => Self::Destroyed,
             KvReply::Absent => Self::Absent,
-        }
+        };
+        (outcome, None)
     }
 
     /// Whether both are the same content. Not "newer": a restored Vault has lower versions.

@@ -50,6 +50,23 @@ pub struct Identity {
     pub audiences: Vec<String>,
 }
 
+impl Identity {
+    /// How many bytes its words have.
+    pub(super) fn bytes(&self) -> usize {
+        let Self {
+            connection,
+            namespace,
+            mount,
+            method: _,
+            role,
+            service_account,
+            audiences,
+        } = self;
+        let words = [connection, namespace, mount, role, service_account];
+        words.into_iter().chain(audiences).map(String::len).sum()
+    }
+}
+
 /// The tokens of all identities. `J` is why no JWT could be had; it is shared by those who wait for the same login.
 pub struct Sessions<J> {
     flights: Flights<Identity, Slot, SessionError<J>>,
@@ -192,7 +209,7 @@ impl<J: Clone> Sessions<J> {
     /// Forgets the sessions whose tokens have expired.
     pub fn sweep(&self) {
         let now = clock::now();
-        self.flights.sweep(|slot| {
+        self.flights.sweep(|_, slot| {
             slot.retired.take_if(|session| session.life.is_over(now));
             slot.session.take_if(|session| session.life.is_over(now));
             slot.session.is_some() || slot.retired.is_some()

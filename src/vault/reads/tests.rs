@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use zeroize::Zeroizing;
 
+use super::shelf::VALUE_KEPT;
 use super::*;
 use crate::sensitive::SecretJson;
 use crate::vault::engine::KvVersion;
@@ -48,6 +49,7 @@ fn want(max_age: Duration, value: bool) -> Want<'static> {
     Want {
         max_age,
         value,
+        useful: UNUSED_KEPT,
         fingerprint: &print,
     }
 }
@@ -222,7 +224,7 @@ async fn a_value_is_wiped_after_half_a_minute_and_the_fingerprint_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_path_that_nobody_asks_for_is_forgotten_after_an_hour() {
+async fn a_path_that_nobody_asks_for_is_forgotten_after_an_hour_at_the_latest() {
     let (reads, requests) = (Reads::new(), AtomicUsize::new(0));
     read(
         &reads,
@@ -244,4 +246,98 @@ async fn a_path_that_nobody_asks_for_is_forgotten_after_an_hour() {
     .await
     .unwrap();
     assert!(!changed, "a forgotten reading cannot be compared with");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_goes_with_its_value_when_nobody_will_come_back_to_it() {
+    let (reads, requests) = (Reads::new(), AtomicUsize::new(0));
+    let polled = |useful: u64| Want {
+        useful: Duration::from_secs(useful),
+        ..want(FRESH, true)
+    };
+    for useful in [20, 2] {
+        let read = read(
+            &reads,
+            &polled(useful),
+            Ok(secret(Some(1), "{}")),
+            &requests,
+        )
+        .await;
+        read.map(drop).unwrap();
+    }
+    tokio::time::advance(Duration::from_secs(19)).await;
+    reads.sweep();
+    assert_eq!(reads.shelf.bytes(), 2, "one of the two will come back");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    reads.sweep();
+    assert_eq!(reads.shelf.bytes(), 0);
+    assert_eq!(reads.flights.take(|_| true).len(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_read_that_failed() {
+    let (reads, requests) = (Reads::new(), AtomicUsize::new(0));
+    let failed = read(&reads, &want(MINUTE, true), Err("sealed".into()), &requests).await;
+    assert_eq!(failed.err().unwrap(), "sealed");
+    reads.sweep();
+    assert_eq!(reads.flights.take(|_| true).len(), 0);
+}
+
+#[tokio::test]
+async fn a_poll_without_news_keeps_no_value_but_that_of_the_reading_before() {
+    let (reads, requests) = (Reads::new(), AtomicUsize::new(0));
+    let ask = async |value, text| {
+        let read = read(
+            &reads,
+            &want(FRESH, value),
+            Ok(secret(Some(1), text)),
+            &requests,
+        )
+        .await;
+        let (reading, _) = read.unwrap();
+        (has_value(&reading), reads.shelf.bytes())
+    };
+    assert_eq!(ask(true, "{}").await, (true, 2));
+    assert_eq!(ask(false, "{ }").await, (false, 2), "what was there stays");
+    reads.shelf.sweep(clock::now() + VALUE_KEPT);
+    assert_eq!(ask(false, "{ }").await, (false, 0), "nobody needs it");
+    assert_eq!(ask(true, "{ }").await, (true, 3));
+}
+
+#[tokio::test]
+async fn values_beyond_the_budget_push_out_the_oldest_which_are_read_again() {
+    let (reads, requests) = (Reads::<String>::within(10), AtomicUsize::new(0));
+    let ask = async |path: &str| {
+        let key = ReadKey {
+            path: path.into(),
+            ..key("shop/default")
+        };
+        let before = requests.load(Ordering::SeqCst);
+        let fetch = async {
+            requests.fetch_add(1, Ordering::SeqCst);
+            Ok(secret(Some(1), "{    }"))
+        };
+        let (reading, _) = reads.read(&key, &want(MINUTE, true), fetch).await.unwrap();
+        assert!(has_value(&reading), "{path}");
+        assert!(reads.shelf.bytes() <= 10, "{path}");
+        requests.load(Ordering::SeqCst) - before
+    };
+    let story = [
+        ask("large").await,
+        ask("large").await,
+        ask("another").await,
+        ask("another").await,
+        ask("large").await,
+    ];
+    assert_eq!(story, [1, 0, 1, 0, 1]);
+}
+
+#[test]
+fn of_more_paths_than_there_is_room_for_those_go_that_were_not_asked_for_the_longest() {
+    let start = clock::now();
+    let asked = |second| start + Duration::from_secs(second);
+    let remembered = vec![(asked(3), 10), (asked(1), 10), (asked(2), 10)];
+    assert_eq!(surplus(remembered.clone(), 30), None);
+    assert_eq!(surplus(remembered.clone(), 29), Some(asked(1)));
+    assert_eq!(surplus(remembered, 19), Some(asked(2)));
 }
