@@ -25,6 +25,7 @@ use crate::cluster::caches::{Change, pauses};
 use crate::cluster::{Key, WriteError};
 use crate::objects::Rival;
 use crate::reconcile::{self, Context};
+use crate::shares::Shares;
 
 /// How many passes over VaultConnections run at once: so many that servers that swallow requests do not hold up the others.
 const CONNECTIONS_AT_ONCE: u16 = 64;
@@ -47,8 +48,17 @@ pub async fn run_secrets(
         .map(Ok::<_, std::convert::Infallible>)
         .take_until(until(shutdown));
     let config = Config::default().concurrency(concurrency);
+    let shares = Shares::new(concurrency, context.wake.clone());
     applier(
-        |object, context| Box::pin(reconcile::reconcile(object, context)),
+        |object, context| {
+            let place = shares.admit(&Key::of(object.meta()));
+            Box::pin(async move {
+                match place {
+                    Some(_place) => reconcile::reconcile(object, context).await,
+                    None => Ok(Action::await_change()),
+                }
+            })
+        },
         |_, error: &std::convert::Infallible, _| match *error {},
         context,
         store,

@@ -20,6 +20,7 @@ pub mod run;
 pub mod schedule;
 pub mod seal;
 pub mod sensitive;
+pub mod shares;
 pub mod telemetry;
 pub mod vault;
 

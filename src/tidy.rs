@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "controller",
-        "api cluster connections metrics objects reconcile schedule",
+        "api cluster connections metrics objects reconcile schedule shares",
     ),
     (
         "reconcile",
@@ -39,6 +39,7 @@ const LAYERS: &[(&str, &str)] = &[
         "api cluster metrics record retry schedule sensitive vault",
     ),
     ("objects", "api cluster"),
+    ("shares", "cluster"),
     ("vault", "retry sensitive"),
     ("cluster", "api retry sensitive"),
     ("http", "metrics"),

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 mod flight;
 pub mod kv;
+mod limit;
 pub mod login;
 pub mod reads;
 pub mod sessions;

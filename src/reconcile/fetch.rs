@@ -202,7 +202,7 @@ async fn log_in(job: &Job, context: &Context) -> Result<Arc<Token>, Refusal> {
     );
     context
         .sessions
-        .token(&login.identity, &job.connection.client, jwt)
+        .token(&login.identity, &job.client, jwt)
         .await
         .map_err(Refusal::Login)
 }
@@ -217,7 +217,7 @@ async fn ask_with(
         .await
         .map_err(Refusal::Mount)?;
     let reply = vault::read_kv(
-        &job.connection.client,
+        &job.client,
         &job.vault_namespace,
         &token.value,
         &mount,
@@ -250,7 +250,7 @@ async fn locate(
         .mounts
         .find(
             &connection.identity,
-            &job.connection.client,
+            &job.client,
             namespace,
             &token.value,
             &full,

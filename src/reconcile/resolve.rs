@@ -32,6 +32,8 @@ pub struct Job {
     pub generation: i64,
     /// The server to ask.
     pub connection: Arc<Connection>,
+    /// Asks it in the namespace's name.
+    pub client: vault::Client,
     /// As whom.
     pub login: Login,
     /// Vault namespace of the sources.
@@ -132,6 +134,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         interval: Some(interval).filter(|interval| !interval.is_zero() && !all_pinned),
         jitter_percent: u8::try_from(spec.refresh.jitter_percent).unwrap_or(0),
         request: request(object),
+        client: connection.client.on_behalf_of(&key.namespace),
         key,
         connection,
         vault_namespace,

@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue};
 use rustify::endpoint::Endpoint;
 use rustify::enums::RequestMethod;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use vaultrs::api::sys::requests::ReadHealthRequest;
 
 use super::clock;
 use super::endpoint::{self, Envelope};
 use super::error::Error;
+use super::limit::Limit;
 use super::settings::{self, Settings, SettingsError, Target};
 use super::transport::{self, Failure, Reply};
 use crate::retry;
@@ -20,7 +20,10 @@ use crate::sensitive::SecretText;
 
 /// A Vault and how to talk to it. Cloning is cheap, and clones share connections and limits.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    party: Arc<str>,
+}
 
 /// Is told of every request, for metrics.
 pub trait Observer: Send + Sync {
@@ -67,7 +70,7 @@ struct Inner {
     timeout: Duration,
     /// Whether TLS is spoken without a client certificate.
     anonymous: bool,
-    limit: Semaphore,
+    limit: Arc<Limit>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -81,20 +84,34 @@ impl Client {
             return Err(SettingsError::Timeout);
         }
         let target = settings::target(&settings.address, settings.server_name.as_deref())?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             http: transport::client(settings, &target)?,
             headers: settings::headers(&settings.headers)?,
             namespace: settings::namespace(&settings.namespace)?,
             timeout: settings.timeout,
             anonymous: target.secure && settings.client_identity.is_none(),
-            limit: Semaphore::new(
-                settings
-                    .max_concurrent_requests
-                    .clamp(1, Semaphore::MAX_PERMITS),
-            ),
+            limit: Limit::new(settings.max_concurrent_requests),
             target,
             observer,
-        })))
+        });
+        Ok(Self {
+            inner,
+            party: Arc::from(""),
+        })
+    }
+
+    /// The same client for requests in the name of `party`: those who ask for much leave room for the others (`limit`).
+    #[must_use]
+    pub fn on_behalf_of(&self, party: &str) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            party: Arc::from(party),
+        }
+    }
+
+    /// In whose name it asks.
+    pub(super) fn party(&self) -> &str {
+        &self.party
     }
 
     /// Asks the server how it is. A sealed, standby or uninitialised one is an answer and no error.
@@ -141,16 +158,16 @@ impl Client {
     }
 
     async fn attempt<E: Endpoint>(&self, call: Call<'_>, endpoint: &E) -> Result<Reply, Failure> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let request = self.request(call, endpoint).map_err(|error| Failure {
             error,
             passing: false,
         })?;
-        // The semaphore is never closed; the permit is kept until the body is read. A probe takes no place: one that queued
-        // behind the traffic that it shall judge would find a busy server dead.
-        let _permit = match call.operation {
+        // The place is kept until the body is read. A probe takes none: one that queued behind the traffic that it shall judge
+        // would find a busy server dead.
+        let _place = match call.operation {
             HEALTH => None,
-            _ => inner.limit.acquire().await.ok(),
+            _ => inner.limit.place(&self.party).await,
         };
         let began = clock::now();
         let outcome =
@@ -177,7 +194,7 @@ impl Client {
         call: Call<'_>,
         endpoint: &E,
     ) -> Result<http::Request<Vec<u8>>, Error> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         let namespace = match call.namespace {
             None => None,
             Some("") => inner.namespace.clone(),

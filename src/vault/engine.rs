@@ -67,8 +67,11 @@ impl Mount {
 /// What is known about the mounts of all connections.
 pub struct Mounts {
     known: Mutex<HashMap<(String, String), Vec<Known>>>,
-    flights: Flights<(String, String, String), (), MountError>,
+    flights: Flights<Question, (), MountError>,
 }
+
+/// Who asks where for what: the connection, the Vault namespace, the party, and the first segment of the path.
+type Question = (String, String, String, String);
 
 struct Known {
     mount: Mount,
@@ -85,8 +88,9 @@ impl Mounts {
     }
 
     /// The mount that `path` is below, from memory or by asking Vault with `token`. `connection` stands for the
-    /// client: what one connection tells is never believed of another. One question at a time per first segment
-    /// of the path; those who wait share an outage, but not a refusal, which is about one token.
+    /// client: what one connection tells is never believed of another. One question at a time per party and
+    /// first segment of the path; those who wait share an outage, but not a refusal, which is about one token, and no party
+    /// waits for the refusals of another.
     pub async fn find(
         &self,
         connection: &str,
@@ -100,9 +104,9 @@ impl Mounts {
             return Ok(mount);
         }
         let first = path.split('/').next().unwrap_or_default().to_owned();
-        let cell = self
-            .flights
-            .cell(&(place.0.clone(), place.1.clone(), first));
+        let party = client.party().to_owned();
+        let question = (place.0.clone(), place.1.clone(), party, first);
+        let cell = self.flights.cell(&question);
         let turn = cell.turn().await?;
         if let Some(mount) = self.remembered(&place, path) {
             return Ok(mount);
@@ -130,7 +134,7 @@ impl Mounts {
     /// Forgets all mounts of a connection, because its settings changed.
     pub fn forget(&self, connection: &str) {
         self.lock().retain(|(of, _), _| of != connection);
-        drop(self.flights.take(|(of, _, _)| of == connection));
+        drop(self.flights.take(|(of, _, _, _)| of == connection));
     }
 
     /// Forgets what is too old to be believed.

@@ -1,5 +1,6 @@
 //! When a server misbehaves the Secrets stay as they are, people are told once, and everything goes on by itself.
 
+mod fairness;
 mod outages;
 mod storm;
 mod strangers;
