@@ -46,15 +46,17 @@ use self::observe::Observed;
 use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
-use self::settle::{Before, Settled};
+use self::settle::{Before, Settled, Settling};
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Key};
 use crate::connections::Connections;
+use crate::heavy;
 use crate::metrics::Metrics;
 use crate::objects::{Objects, Place, Rival};
 use crate::seal::Keys;
+use crate::sensitive::SecretData;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
 
@@ -213,7 +215,8 @@ async fn act(
     match look(job, trigger, observed, context).await? {
         Settled::Unchanged(record) => Ok(Outcome::Unchanged(record)),
         Settled::Render(settled) => {
-            let desired = build::build(job, &settled, observed, trigger, &context.keys)?;
+            let data = render(job, &settled).await?;
+            let desired = build::build(job, data, &settled, observed, trigger, &context.keys)?;
             Ok(Outcome::Applied(
                 trigger,
                 apply::apply(job, claim, desired, observed, context).await?,
@@ -243,6 +246,15 @@ async fn look(
     }
     let readings = fetch::fetch(job, trigger, Need::Values, context).await?;
     settle::settle(job, before, readings, false)
+}
+
+/// The values of the Secret: the one step whose length somebody else decides.
+async fn render(job: &Job, settled: &[Settling]) -> Result<SecretData, Failure> {
+    let (mapping, documents) = (job.mapping.clone(), build::documents(settled));
+    let secrets = documents.iter().filter_map(|(_, secret)| secret.as_ref());
+    let bytes = secrets.map(|secret| secret.data.expose().len()).sum();
+    let render = move || build::values(&mapping, &documents);
+    heavy::work(&job.key.namespace, bytes, render).await
 }
 
 impl Context {

@@ -6,6 +6,7 @@
 //!
 //! What we cannot promise: buffers inside the HTTP and TLS libraries are theirs, and are not wiped.
 
+mod compact;
 mod json;
 
 use std::collections::BTreeMap;

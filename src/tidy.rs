@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections metrics objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections heavy metrics objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -40,7 +40,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     ("objects", "api cluster"),
     ("shares", "cluster"),
-    ("vault", "retry sensitive"),
+    ("vault", "heavy limit retry sensitive"),
     ("cluster", "api retry sensitive"),
     ("http", "metrics"),
     ("metrics", "api"),
@@ -48,7 +48,9 @@ const LAYERS: &[(&str, &str)] = &[
     ("seal", "sensitive"),
     ("schedule", "sensitive"),
     ("render", "sensitive"),
+    ("heavy", "limit"),
     ("api", ""),
+    ("limit", ""),
     ("retry", ""),
     ("sensitive", ""),
     ("telemetry", ""),

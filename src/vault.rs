@@ -14,7 +14,6 @@ pub mod engine;
 pub mod error;
 mod flight;
 pub mod kv;
-mod limit;
 pub mod login;
 pub mod reads;
 pub mod sessions;

@@ -1,6 +1,7 @@
 //! Step 7: the exact Secret wanted, and whether that is what stands there already.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
@@ -18,9 +19,10 @@ use crate::cluster::SecretMeta;
 use crate::cluster::managed_fields::Owners;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::record::{ANNOTATION, Record, SourceRecord};
-use crate::render;
+use crate::render::{self, Mapping};
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
+use crate::vault::KvSecret;
 
 /// The Secret wanted.
 pub struct Desired {
@@ -44,26 +46,36 @@ pub struct Metadata {
     pub finalizers: Vec<String>,
 }
 
-/// Renders the values and compares them with what stands there. If the trigger is that somebody else set values, the
-/// Secret is written even if everything that can be compared is equal.
+/// The documents to render, by the names of their sources.
+pub type Documents = Vec<(String, Option<Arc<KvSecret>>)>;
+
+/// What was settled, as far as it is rendered.
+pub fn documents(settled: &[Settling]) -> Documents {
+    settled
+        .iter()
+        .map(|one| (one.name.clone(), one.secret.clone()))
+        .collect()
+}
+
+/// The values of the Secret wanted.
+pub fn values(mapping: &Mapping, documents: &Documents) -> Result<SecretData, Failure> {
+    let sources: Vec<(String, Option<&SecretJson>)> = documents
+        .iter()
+        .map(|(name, secret)| (name.clone(), secret.as_ref().map(|secret| &secret.data)))
+        .collect();
+    render::render(mapping, &sources).map_err(|error| refusals::mapping(&error))
+}
+
+/// Compares the values with what stands there. If the trigger is that somebody else set values, the Secret is written even if
+/// everything that can be compared is equal.
 pub fn build(
     job: &Job,
+    data: SecretData,
     settled: &[Settling],
     observed: &Observed,
     trigger: Trigger,
     keys: &Keys,
 ) -> Result<Desired, Failure> {
-    let documents: Vec<(String, Option<&SecretJson>)> = settled
-        .iter()
-        .map(|one| {
-            (
-                one.name.clone(),
-                one.secret.as_ref().map(|secret| &secret.data),
-            )
-        })
-        .collect();
-    let data =
-        render::render(&job.mapping, &documents).map_err(|error| refusals::mapping(&error))?;
     check_type(
         &job.destination.key.name,
         job.destination.secret_type,

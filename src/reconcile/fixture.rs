@@ -219,7 +219,8 @@ pub fn write_of(observed: &mut Observed, readings: Vec<KvOutcome>) -> Result<Rec
     let Settled::Render(settled) = settle(&job, Before::of_pass(observed), readings, false)? else {
         panic!("not to be rendered");
     };
-    let desired = build::build(&job, &settled, observed, Trigger::FirstSync, &keys())?;
+    let data = build::values(&job.mapping, &build::documents(&settled))?;
+    let desired = build::build(&job, data, &settled, observed, Trigger::FirstSync, &keys())?;
     stand(observed, &desired.record);
     Ok(desired.record)
 }

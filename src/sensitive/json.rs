@@ -2,10 +2,9 @@
 //!
 //! A number parsed into a float and printed again is another number beyond 2^53, and a string re-encoded by a
 //! careless library comes out as `\u003c`. So a document is validated once and then only *looked at*: numbers
-//! keep their digits, strings are decoded once, nested values are printed compactly without escaping anything
-//! that JSON does not require.
+//! keep their digits, strings are decoded once, nested values are printed compactly (`compact`) without escaping
+//! anything that JSON does not require.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -14,13 +13,15 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::SecretBytes;
+use super::compact::{self, Text, skip_string};
 
 /// A JSON document that is a secret. Wiped on drop.
 pub struct SecretJson(Zeroizing<String>);
 
 /// A value somewhere inside a [`SecretJson`].
-#[derive(Clone, Copy)]
-pub struct JsonRef<'a>(&'a RawValue);
+#[derive(Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub struct JsonRef<'a>(#[serde(borrow)] &'a RawValue);
 
 /// What is directly inside a value.
 pub enum Children<'a> {
@@ -68,7 +69,7 @@ impl SecretJson {
 
     /// The whole document.
     pub fn root(&self) -> Option<JsonRef<'_>> {
-        serde_json::from_str(&self.0).ok().map(JsonRef)
+        serde_json::from_str(&self.0).ok()
     }
 
     /// The text as Vault sent it. Never pass it to anything that prints.
@@ -85,13 +86,7 @@ impl<'a> JsonRef<'a> {
 
     /// The members of an object in the order of their names; `None` for anything else.
     pub fn members(self) -> Option<BTreeMap<String, JsonRef<'a>>> {
-        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
-        Some(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, JsonRef(value)))
-                .collect(),
-        )
+        self.read_if('{')
     }
 
     /// The member of that name of an object; `None` if there is none, or this is no object.
@@ -116,7 +111,7 @@ impl<'a> JsonRef<'a> {
         let mut text = Zeroizing::new(String::with_capacity(self.0.get().len()));
         match self.string() {
             Some(string) => text.push_str(&string),
-            None => self.print_compact(&mut text),
+            None => compact::print(self.0.get(), &mut text),
         }
         Some(SecretBytes::new(text.as_bytes().to_vec()))
     }
@@ -124,15 +119,13 @@ impl<'a> JsonRef<'a> {
     /// The value as compact JSON, strings quoted.
     pub fn to_json(self) -> SecretBytes {
         let mut text = Zeroizing::new(String::with_capacity(self.0.get().len()));
-        self.print_compact(&mut text);
+        compact::print(self.0.get(), &mut text);
         SecretBytes::new(text.as_bytes().to_vec())
     }
 
     /// The value as a string; `None` if it is not one.
     pub fn string(self) -> Option<Zeroizing<String>> {
-        #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-        let Text(text) = serde_json::from_str(self.0.get()).ok()?;
+        let Text(text) = self.read_if('"')?;
         Some(Zeroizing::new(text.into_owned()))
     }
 
@@ -143,24 +136,14 @@ impl<'a> JsonRef<'a> {
 
     /// The elements of an array; `None` for anything else.
     fn elements(self) -> Option<Vec<JsonRef<'a>>> {
-        let elements: Vec<&'a RawValue> = serde_json::from_str(self.0.get()).ok()?;
-        Some(elements.into_iter().map(JsonRef).collect())
+        self.read_if('[')
     }
 
-    fn print_compact(self, out: &mut String) {
-        if let Some(members) = self.members() {
-            print_between('{', '}', out, members, |(name, value), out| {
-                print_string(&name, out);
-                out.push(':');
-                value.print_compact(out);
-            });
-        } else if let Some(elements) = self.elements() {
-            print_between('[', ']', out, elements, JsonRef::print_compact);
-        } else if let Some(string) = self.string() {
-            print_string(&string, out);
-        } else {
-            out.push_str(self.0.get()); // a number, true, false or null: as it came
-        }
+    /// Reads the value if it begins so, which tells its kind; to try and fail would be slow.
+    fn read_if<T: Deserialize<'a>>(self, begin: char) -> Option<T> {
+        let text = self.0.get();
+        let text = text.starts_with(begin).then_some(text)?;
+        serde_json::from_str(text).ok()
     }
 }
 
@@ -174,29 +157,6 @@ impl<'a> Children<'a> {
             Self::Nothing => None,
         }
     }
-}
-
-fn print_between<T>(
-    open: char,
-    close: char,
-    out: &mut String,
-    items: impl IntoIterator<Item = T>,
-    print: impl Fn(T, &mut String),
-) {
-    out.push(open);
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        print(item, out);
-    }
-    out.push(close);
-}
-
-/// Prints a JSON string; `serde_json` escapes only what JSON requires, so `<`, `>` and `&` stay as they are.
-fn print_string(text: &str, out: &mut String) {
-    let quoted = Zeroizing::new(serde_json::Value::from(text).to_string());
-    out.push_str(&quoted);
 }
 
 /// How many levels the objects and arrays of a valid JSON text have.
@@ -213,17 +173,6 @@ fn depth(text: &str) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
-}
-
-/// Goes on behind the closing quote of a string.
-fn skip_string(bytes: &mut impl Iterator<Item = u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => drop(bytes.next()),
-            _ => {}
-        }
-    }
 }
 
 /// RFC 6901: digits without a leading zero.

@@ -12,9 +12,9 @@ use vaultrs::api::sys::requests::ReadHealthRequest;
 use super::clock;
 use super::endpoint::{self, Envelope};
 use super::error::Error;
-use super::limit::Limit;
 use super::settings::{self, Settings, SettingsError, Target};
 use super::transport::{self, Failure, Reply};
+use crate::limit::Limit;
 use crate::retry;
 use crate::sensitive::SecretText;
 

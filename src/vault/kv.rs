@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::client::{Call, Client};
 use super::engine::{KvVersion, Mount};
 use super::error::{Error, printable};
+use crate::heavy;
 use crate::sensitive::{SecretJson, SecretText};
 
 /// What is at a path.
@@ -75,10 +76,15 @@ pub async fn read_kv(
             client.send(call, &endpoint).await?
         }
     };
+    let length = reply.body.len();
     match (reply.status, reply.error) {
         (404, _) => missing(&reply.body),
         (_, Some(error)) => Err(error),
-        (_, None) => found(&reply.body, mount.version).map(KvReply::Found),
+        (_, None) => {
+            let (body, version) = (reply.body, mount.version);
+            let parse = move || found(&body, version).map(KvReply::Found);
+            heavy::work(client.party(), length, parse).await
+        }
     }
 }
 

@@ -23,7 +23,8 @@ fn wanted(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Result<D
     else {
         panic!("not to be rendered");
     };
-    build(&job, &settled, observed, trigger, &keys())
+    let data = values(&job.mapping, &documents(&settled))?;
+    build(&job, data, &settled, observed, trigger, &keys())
 }
 
 fn good(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Desired {

@@ -1,6 +1,6 @@
-//! How many requests may be under way at once, and who is next.
+//! How much may be under way at once, and who is next.
 //!
-//! A server is asked no more than its administrator allows. Whoever asks for much must not keep those waiting who ask for
+//! A server is asked no more than its administrator allows, and a machine has so many threads. Whoever asks for much must not keep those waiting who ask for
 //! little: a place that gets free goes to the party that has the fewest, and only among equals to the one that has waited
 //! longest. A party alone may have all of them.
 
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The places of one server.
-pub(super) struct Limit {
+/// So many places, for which parties wait.
+pub struct Limit {
     inner: Mutex<Inner>,
 }
 
@@ -33,15 +33,15 @@ struct Waiting {
     place: oneshot::Sender<Place>,
 }
 
-/// The right to have one request under way, until it is dropped.
-pub(super) struct Place {
+/// The right to have one thing under way, until it is dropped.
+pub struct Place {
     limit: Arc<Limit>,
     party: Arc<str>,
 }
 
 impl Limit {
     /// So many places, at least one.
-    pub(super) fn new(places: usize) -> Arc<Self> {
+    pub fn new(places: usize) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::new(Inner {
                 free: places.max(1),
@@ -52,7 +52,7 @@ impl Limit {
     }
 
     /// Waits for a place in the name of that party. `None` cannot come while the limit lives.
-    pub(super) async fn place(self: &Arc<Self>, party: &Arc<str>) -> Option<Place> {
+    pub async fn place(self: &Arc<Self>, party: &Arc<str>) -> Option<Place> {
         let turn = {
             let mut inner = self.lock();
             if inner.free > 0 {
