@@ -22,6 +22,8 @@ mod report;
 mod resolve;
 mod settle;
 mod status;
+mod trigger;
+mod world;
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -38,7 +40,7 @@ use tokio::sync::mpsc;
 use tracing::error;
 
 use self::claim::Claim;
-use self::decide::{Decision, Trigger};
+use self::decide::Decision;
 use self::failure::Failure;
 use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
@@ -47,6 +49,7 @@ use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
 use self::settle::{Before, Settled, Settling};
+use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;

@@ -4,6 +4,7 @@
 //! one function from the Rust files of the project to a list of places that break it, each with the file, the line and
 //! what to do. Each rule is also shown something bad, so that a rule that sees nothing is found out.
 
+mod circles;
 mod source;
 mod texts;
 
@@ -117,17 +118,24 @@ fn layer(source: &Source) -> Option<&str> {
 
 /// The names of the parts that production code reaches for through `crate::` (or `vaultbridge::`), with their places.
 fn uses(source: &Source) -> Vec<(usize, String)> {
+    let roots = ["crate::", "vaultbridge::"];
+    roots
+        .iter()
+        .flat_map(|root| names_below(source, root))
+        .collect()
+}
+
+/// The names that stand behind `root` in production code, with their lines: of `super::{a, b::c}` those are `a` and `b`.
+fn names_below(source: &Source, root: &str) -> Vec<(usize, String)> {
     let code = &source.production;
     let mut found = Vec::new();
-    for root in ["crate::", "vaultbridge::"] {
-        for at in Source::words(code, root) {
-            let rest = &code[at + root.len()..];
-            let names = match rest.trim_start().strip_prefix('{') {
-                Some(group) => first_names(group),
-                None => vec![first_name(rest)],
-            };
-            found.extend(names.into_iter().map(|name| (source.line(at), name)));
-        }
+    for at in Source::words(code, root) {
+        let rest = &code[at + root.len()..];
+        let names = match rest.trim_start().strip_prefix('{') {
+            Some(group) => first_names(group),
+            None => vec![first_name(rest)],
+        };
+        found.extend(names.into_iter().map(|name| (source.line(at), name)));
     }
     found
 }

@@ -7,12 +7,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 use serde_json::value::RawValue;
 
-use super::decide::Trigger;
 use super::failure::Failure;
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::{DestinationJob, Job};
 use super::settle::Settling;
+use super::trigger::Trigger;
 use crate::api::destination::{DeletionPolicy, SecretType};
 use crate::api::{MANAGED_BY, MANAGER, VaultSecret};
 use crate::cluster::SecretMeta;
@@ -278,18 +278,6 @@ fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<
 fn is_json_object(bytes: &SecretBytes) -> bool {
     serde_json::from_slice::<&RawValue>(bytes.expose())
         .is_ok_and(|value| value.get().starts_with('{'))
-}
-
-/// Version of a source as status tells it.
-pub fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
-    match record {
-        SourceRecord::Static {
-            place: _,
-            version,
-            fingerprint: _,
-            missing,
-        } => (*version, *missing),
-    }
 }
 
 #[cfg(test)]

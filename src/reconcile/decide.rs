@@ -10,6 +10,7 @@ use super::memory::Failed;
 use super::observe::Observed;
 use super::resolve::Job;
 use super::status;
+use super::trigger::Trigger;
 use crate::cluster::SecretMeta;
 use crate::record::Record;
 use crate::schedule;
@@ -25,23 +26,6 @@ pub enum Decision {
     Verify(Record),
     /// Ask Vault.
     Fetch(Trigger),
-}
-
-/// Why Vault is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// There is no Secret yet.
-    FirstSync,
-    /// The object asks for something else than the Secret was made of.
-    SpecChanged,
-    /// The Secret was deleted.
-    TargetMissing,
-    /// Somebody else changed the Secret.
-    TargetChanged,
-    /// The last attempt failed, so long ago; zero if something that it depended on has changed.
-    Retry(Duration),
-    /// It is time to look, or somebody found out that there is something new.
-    RefreshDue,
 }
 
 /// Decides. `claim` is never a refusal here.

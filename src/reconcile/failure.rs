@@ -41,6 +41,11 @@ impl Failure {
         }
     }
 
+    /// The object asks for what cannot be; the message names the field.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Reason::InvalidSpec, message)
+    }
+
     /// The same failure, retried otherwise.
     pub fn retried(self, retry: Retry) -> Self {
         Self { retry, ..self }

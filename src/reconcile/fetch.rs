@@ -7,11 +7,11 @@ use futures::future::try_join_all;
 use zeroize::Zeroizing;
 
 use super::Context;
-use super::decide::Trigger;
 use super::failure::Failure;
 use super::refusals::{self, Refusal};
 use super::resolve::{Job, SourceJob};
 use super::settle::full_path;
+use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::cluster::tokens;
 use crate::connections::Reachability;

@@ -1,7 +1,6 @@
 //! Part of step 2: from `data` and `dataFrom`, as a person wrote them, to the mapping that `render` knows.
 
 use super::failure::Failure;
-use super::resolve::invalid;
 use crate::api::VaultSecret;
 use crate::api::vault_secret::{ConflictPolicy, DataEntry};
 use crate::render::{self, Content, Mapping};
@@ -11,7 +10,7 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
     let spec = &object.spec;
     let known = |name: &String| spec.sources.iter().any(|source| source.name == *name);
     let unknown = |field: String, name: &str| {
-        invalid(format!(
+        Failure::invalid(format!(
             "{field} names source {name}, which is not one of spec.sources"
         ))
     };
@@ -34,7 +33,7 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
             }
             (None, Some(value)) => Content::Literal(value.clone()),
             (Some(_), Some(_)) | (None, None) => {
-                return Err(invalid(format!(
+                return Err(Failure::invalid(format!(
                     "spec.data[{key}]: set exactly one of source and value"
                 )));
             }

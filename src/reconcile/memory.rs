@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::observe::World;
+use super::world::World;
 use crate::api::VaultSecret;
 use crate::schedule;
 

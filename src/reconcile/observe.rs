@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::memory::Memory;
+use super::world::World;
 use crate::api::VaultSecret;
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
 use crate::cluster::secret_meta::is_vault_secret;
@@ -49,16 +50,6 @@ pub enum ConnectionView {
     Pending,
     /// It was looked at.
     Known(Entry, Reachability),
-}
-
-/// What a failed attempt depended on: while all of this is as it was, only time can help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct World {
-    generation: Option<i64>,
-    connection: Option<String>,
-    recoveries: u64,
-    service_account: Option<String>,
-    target: Option<(String, String)>,
 }
 
 /// Reads the caches and the clock.

@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::apply::Applied;
-use super::decide::{Trigger, next_poll, retry_time};
+use super::decide::{next_poll, retry_time};
 use super::failure::{self, Failure};
 use super::memory::{Failed, KnownGood, Memory};
 use super::observe::{ConnectionView, Observed};
 use super::resolve::Job;
 use super::status;
+use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::api::VaultSecretStatus;
 use crate::api::condition::{MAX_MESSAGE_BYTES, READY, SYNCED, find, is_true, truncate};

@@ -106,7 +106,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         return Ok(None);
     }
     let interval = parse_duration(&spec.refresh.interval)
-        .map_err(|error| invalid(format!("spec.refresh.interval: {error}")))?;
+        .map_err(|error| Failure::invalid(format!("spec.refresh.interval: {error}")))?;
     let sources = spec
         .sources
         .iter()
@@ -240,19 +240,19 @@ fn source(source: &Source) -> Result<SourceJob, Failure> {
         version,
     }) = kv
     else {
-        return Err(invalid(format!(
+        return Err(Failure::invalid(format!(
             "spec.sources[{name}]: set exactly one engine member: kv"
         )));
     };
     paths::check_kv(mount, path)
-        .map_err(|problem| invalid(format!("spec.sources[{name}].kv.{problem}")))?;
+        .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].kv.{problem}")))?;
     let engine = match engine_version {
         KvEngineVersion::Auto => None,
         KvEngineVersion::V1 => Some(vault::KvVersion::V1),
         KvEngineVersion::V2 => Some(vault::KvVersion::V2),
     };
     let version = u64::try_from(*version).map_err(|_| {
-        invalid(format!(
+        Failure::invalid(format!(
             "spec.sources[{name}].kv.version must not be negative"
         ))
     })?;
@@ -310,11 +310,6 @@ fn first_set(candidates: &[&str]) -> String {
         .find(|text| !text.is_empty())
         .map(|text| text.trim_matches('/').to_owned())
         .unwrap_or_default()
-}
-
-/// The object asks for what cannot be; the message names the field.
-pub fn invalid(message: String) -> Failure {
-    Failure::new(Reason::InvalidSpec, message)
 }
 
 #[cfg(test)]

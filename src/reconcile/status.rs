@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::build::version_of;
 use super::failure::Failure;
 use super::observe::Observed;
 use super::resolve::Job;
 use crate::api::Reason;
 use crate::api::condition::{AUTHENTICATED, READY, SYNCED, Verdict, find, is_true, whole_seconds};
 use crate::api::vault_secret::{SourceStatus, SourceType, VaultSecretStatus};
-use crate::record::Record;
+use crate::record::{Record, SourceRecord};
 
 /// An outage makes an object not ready once it has lasted this many intervals, and at least [`STALE_AT_LEAST_SECONDS`].
 const STALE_INTERVALS: i32 = 3;
@@ -199,4 +198,16 @@ pub fn last_reason(observed: &Observed) -> Option<Reason> {
     Reason::ALL
         .into_iter()
         .find(|reason| Some(reason.as_str()) == word)
+}
+
+/// Version of a source as status tells it.
+fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
+    match record {
+        SourceRecord::Static {
+            place: _,
+            version,
+            fingerprint: _,
+            missing,
+        } => (*version, *missing),
+    }
 }
