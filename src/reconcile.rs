@@ -45,6 +45,7 @@ use self::failure::Failure;
 use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
+pub use self::observe::owner_of;
 use self::refusals::Refusal;
 use self::report::Outcome;
 use self::resolve::Job;
@@ -196,25 +197,34 @@ async fn pass(observed: &Observed, context: &Context) -> (Option<Job>, Outcome) 
     (Some(job), outcome)
 }
 
-/// The steps after the claim: decide, and do what was decided.
+/// The steps after the claim. Once the Secret stands, however that came, nothing is left of earlier names.
 async fn act(
     job: &Job,
     claim: &Claim,
     observed: &Observed,
     context: &Context,
 ) -> Result<Outcome, Failure> {
-    let trigger = match decide::decide(job, claim, observed) {
+    let outcome = match decide::decide(job, claim, observed) {
         Decision::Wait(until) => return Ok(Outcome::Waiting(until)),
-        Decision::Rest(record) => {
-            apply::tidy_up(observed, context).await?;
-            return Ok(Outcome::InSync(record));
-        }
+        Decision::Rest(record) => Outcome::InSync(record),
         Decision::Verify(record) if apply::verify(job, &record, context).await? => {
-            return Ok(Outcome::Verified(record));
+            Outcome::Verified(record)
         }
-        Decision::Verify(_) => Trigger::TargetChanged,
-        Decision::Fetch(trigger) => trigger,
+        Decision::Verify(_) => bring(job, claim, Trigger::TargetChanged, observed, context).await?,
+        Decision::Fetch(trigger) => bring(job, claim, trigger, observed, context).await?,
     };
+    apply::tidy_up(observed, context).await?;
+    Ok(outcome)
+}
+
+/// Asks Vault, and writes what follows from its answer.
+async fn bring(
+    job: &Job,
+    claim: &Claim,
+    trigger: Trigger,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Outcome, Failure> {
     match look(job, trigger, observed, context).await? {
         Settled::Unchanged(record) => Ok(Outcome::Unchanged(record)),
         Settled::Render(settled) => {

@@ -14,11 +14,12 @@ use kube::runtime::reflector::{self, Store};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tower::limit::ConcurrencyLimitLayer;
 use tracing::{error, info, warn};
 
 use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
-use crate::cluster::caches::Change;
+use crate::cluster::caches::{Change, Watches};
 use crate::cluster::events::Events;
 use crate::cluster::secrets::SecretWrite;
 use crate::cluster::{Caches, Key, WriteError, references, secrets};
@@ -27,7 +28,7 @@ use crate::controller;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::reconcile::{Context, Memories, Overlay, Settings};
+use crate::reconcile::{self, Context, Memories, Overlay, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -90,9 +91,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     )
     .await?;
     let (connection_store, connection_writer) = reflector::store();
-    let (context, wakes) = context(client, keys, metrics, connection_store, &options);
+    let (context, wakes, mut watches) = context(client, keys, metrics, connection_store, &options);
     let (stop, shutdown) = watch::channel(false);
-    let controllers = tokio::spawn(control(
+    let mut controllers = tokio::spawn(control(
         context.clone(),
         wakes,
         connection_writer,
@@ -101,18 +102,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         shutdown,
     ));
 
-    let mut controllers = controllers;
-    let lost = tokio::select! {
-        signal = signals.next() => {
-            info!(signal, "stopping: finishing passes under way, then revoking Vault tokens");
-            false
-        }
-        ended = &mut controllers => {
-            // Better no operator than one that looks alive and does nothing: whoever runs it starts it again.
-            error!(?ended, "a part of the operator ended by itself; stopping");
-            true
-        }
-    };
+    let lost = is_lost(signals.next(), &mut controllers, &mut watches).await;
     ready.store(false, Ordering::Relaxed);
     stop.send_replace(true);
     if !lost
@@ -134,6 +124,29 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until the operator has to end. Tells whether that is because a part of it was lost, and not because it was asked to: better
+/// no operator than one that looks alive and does nothing. Whoever runs it starts it again.
+async fn is_lost(
+    asked: impl Future<Output = &'static str>,
+    controllers: &mut JoinHandle<()>,
+    watches: &mut Watches,
+) -> bool {
+    tokio::select! {
+        signal = asked => {
+            info!(signal, "stopping: finishing passes under way, then revoking Vault tokens");
+            false
+        }
+        ended = controllers => {
+            error!(?ended, "a part of the operator ended by itself; stopping");
+            true
+        }
+        lost = watches.lost() => {
+            error!(%lost, "a part of the operator ended by itself; stopping");
+            true
+        }
+    }
+}
+
 /// Everything that passes share, with nothing known yet but what the watches begin to bring.
 fn context(
     client: Client,
@@ -141,13 +154,19 @@ fn context(
     metrics: Metrics,
     connection_store: Store<DeserializeGuard<VaultConnection>>,
     options: &Options,
-) -> (Arc<Context>, Wakes) {
+) -> (Arc<Context>, Wakes, Watches) {
     let (change_sender, changes) = mpsc::unbounded_channel();
     let (wake, secrets) = mpsc::unbounded_channel();
     let (wake_connection, connections) = mpsc::unbounded_channel();
     let clock = Clock;
+    let (caches, watches) = Caches::start(
+        &client,
+        &options.namespace,
+        &change_sender,
+        reconcile::owner_of,
+    );
     let context = Context {
-        caches: Caches::start(&client, &options.namespace, &change_sender),
+        caches,
         events: Events::new(client.clone(), options.instance.clone()),
         client,
         objects: Objects::default(),
@@ -176,6 +195,7 @@ fn context(
             secrets,
             connections,
         },
+        watches,
     )
 }
 
@@ -323,5 +343,23 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_operator_ends_as_lost_when_a_part_of_it_is_and_in_good_order_when_asked_to() {
+        let runs = || tokio::spawn(pending());
+        let mut all_well = Watches::default();
+        assert!(!is_lost(ready("SIGTERM"), &mut runs(), &mut all_well).await);
+        let mut ends = tokio::spawn(async {});
+        assert!(is_lost(pending(), &mut ends, &mut all_well).await);
+        let mut one_gone = Watches::with_lost("Secret");
+        assert!(is_lost(pending(), &mut runs(), &mut one_gone).await);
     }
 }

@@ -1,4 +1,4 @@
-//! Step 8: make the cluster as wanted: first the Secret, then what is left of an earlier name.
+//! Step 8: make the cluster as wanted: first the Secret, then what is left of earlier names.
 
 use std::sync::Arc;
 
@@ -54,7 +54,6 @@ pub async fn apply(
         Some(Err(error)) => return Err(refusals::write(name, &error)),
         None => before.clone().unwrap_or_default(),
     };
-    tidy_up(observed, context).await?;
     Ok(Applied {
         written: before.as_ref() != Some(&resource_version),
         resource_version,
@@ -70,7 +69,7 @@ pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Resul
     }
 }
 
-/// Deletes what the object wrote under earlier names, now that the new Secret stands.
+/// Deletes what was written for the object under earlier names, now that the Secret under the present one stands.
 pub async fn tidy_up(observed: &Observed, context: &Context) -> Result<(), Failure> {
     for (key, secret) in &observed.leftovers {
         remove(key, secret, context).await?;

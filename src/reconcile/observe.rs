@@ -74,7 +74,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
         record: target.as_deref().and_then(record_of),
         rivals: context.objects.rivals(&target_key, &uid, &named),
-        leftovers: leftovers(&object, &target_key, context),
+        leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         memory: context.memories.get(&uid),
         started: context.started,
         now: context.clock.now(),
@@ -115,24 +115,29 @@ fn connection(name: &str, context: &Context) -> ConnectionView {
     }
 }
 
-/// The Secrets that the object wrote under earlier names. Status is written when none is left, so there is nothing to look
-/// for while it tells of the present name, nor before the spec was ever changed. The last reported name alone would not
-/// do: a program that is killed leaves Secrets behind that no status ever told of.
-fn leftovers(object: &VaultSecret, target: &Key, context: &Context) -> Vec<(Key, Arc<SecretMeta>)> {
-    let told = object
-        .status
-        .as_ref()
-        .and_then(|status| status.secret_name.as_deref());
-    if told == Some(target.name.as_str()) || object.metadata.generation == Some(1) {
-        return Vec::new();
-    }
-    context
-        .caches
-        .secrets
-        .select(&target.namespace, |key, secret| {
-            let owner = || record_of(secret).map(|record| record.owner_uid);
-            key != target && !secret.deleting && owner() == object.metadata.uid
-        })
+/// UID of the object that a Secret was written for, as a record tells that nobody but we have set. Whoever copies one of our Secrets
+/// copies its record too, but by another hand: the copy is theirs.
+pub fn owner_of(secret: &SecretMeta) -> Option<String> {
+    let set_by_us = &secret.owners.annotations;
+    set_by_us.iter().find(|name| *name == ANNOTATION)?;
+    record_of(secret).map(|record| record.owner_uid)
+}
+
+/// Of the Secrets that were written for the object, those under names that it does not ask for any more. What was written for a later
+/// spec than this one is none of them: then it is the spec at hand that is out of date.
+fn leftovers(
+    object: &VaultSecret,
+    target: &Key,
+    owned: Vec<(Key, Arc<SecretMeta>)>,
+) -> Vec<(Key, Arc<SecretMeta>)> {
+    let is_earlier = |secret: &SecretMeta| {
+        record_of(secret)
+            .is_some_and(|record| Some(record.generation) <= object.metadata.generation)
+    };
+    owned
+        .into_iter()
+        .filter(|(key, secret)| key != target && !secret.deleting && is_earlier(secret))
+        .collect()
 }
 
 impl Observed {
@@ -166,3 +171,6 @@ impl Observed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

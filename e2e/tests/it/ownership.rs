@@ -61,6 +61,32 @@ stringData: { password: theirs }";
     })
 }
 
+#[test]
+fn a_copy_that_somebody_makes_of_a_secret_is_theirs() -> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "password": "copied by hand" }))
+            .await?;
+        t.carry("app", &source("app")).await?;
+        t.ready("app").await?;
+        let mut copy = t.get("Secret", "app").await?.unwrap_or_default();
+        let metadata = &copy["metadata"];
+        copy["metadata"] = json!({
+            "name": "copy",
+            "labels": metadata["labels"],
+            "annotations": metadata["annotations"],
+        });
+        let copy = t.apply(&copy.to_string()).await?;
+        let spec = format!("{}\ndestination: {{ name: renamed }}", source("app"));
+        t.carry("app", &spec).await?;
+        t.wait_gone("Secret", "app").await?;
+        let mark = t.ground().mark().await?;
+        t.polls(&mark, "app", 2).await?;
+        let kept = t.secret("copy").await?;
+        assert_eq!(copy["metadata"]["resourceVersion"], kept.resource_version());
+        Ok(())
+    })
+}
+
 /// Two objects, `older` and `younger`, that both want the Secret `shared`; the older has it.
 async fn rivals(t: &Tenant) -> Result<()> {
     for name in ["older", "younger"] {

@@ -168,3 +168,84 @@ fn a_secret_that_no_status_ever_told_of_goes_when_its_object_asks_for_another_na
         t.wait_gone("Secret", "app").await
     })
 }
+
+/// Refuses the deletion of every Secret of the tenant, so that a rename stops halfway.
+async fn forbid_deletions(t: &Tenant) -> Result<()> {
+    let policy = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: $tenant }
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: $tenant } }
+    resourceRules: [{ apiGroups: [''], apiVersions: [v1], operations: [DELETE], resources: [secrets] }]
+  validations:
+  - expression: 'false'
+    message: nothing goes";
+    let binding = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: $tenant }
+spec: { policyName: $tenant, validationActions: [Deny] }";
+    t.apply(policy).await?;
+    t.apply(binding).await?;
+    until("the policy to be in force", SOON, async || {
+        t.apply("{ kind: Secret, metadata: { name: probe } }")
+            .await?;
+        Ok(t.delete("Secret", "probe").await.is_err().then_some(()))
+    })
+    .await
+}
+
+async fn allow_deletions(t: &Tenant) -> Result<()> {
+    let kind = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding";
+    t.delete(kind, t.name()).await?;
+    until("deletions to be possible again", SOON, async || {
+        t.delete("Secret", "probe").await.map(Some)
+    })
+    .await
+}
+
+async fn rename(t: &Tenant, name: &str) -> Result<()> {
+    let renamed = json!({ "spec": { "destination": { "name": name } } });
+    t.patch("VaultSecret", "app", &renamed).await?;
+    Ok(())
+}
+
+/// Renames the Secret from `a` to `b`, kills the operator before `a` is gone, has the object ask for the third name, and starts it again.
+fn killed_in_a_rename(third: &'static str) -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.app("app", "first password", "1h").await?;
+        rename(t, "a").await?;
+        t.wait_gone("Secret", "app").await?;
+        t.ready("app").await?;
+        forbid_deletions(t).await?;
+        rename(t, "b").await?;
+        t.complains_with("app", "AdmissionDenied", &["Secret a", "nothing goes"])
+            .await?;
+        t.secret("b").await?;
+        t.operator()?.kill()?;
+        rename(t, third).await?;
+        allow_deletions(t).await?;
+        t.operator()?.start_again()?;
+        t.secret_with(third, "password", "first password").await?;
+        for name in ["a", "b"] {
+            if name != third {
+                t.wait_gone("Secret", name).await?;
+            }
+        }
+        t.ready("app").await?;
+        let left = t.secrets_now("").await?;
+        assert_eq!(left.len(), 1, "one Secret is asked for");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_rename_that_a_kill_cuts_short_leaves_nothing_behind_when_another_follows() -> Result<()> {
+    killed_in_a_rename("c")
+}
+
+#[test]
+fn a_rename_that_a_kill_cuts_short_and_a_person_takes_back_leaves_nothing_behind() -> Result<()> {
+    killed_in_a_rename("a")
+}

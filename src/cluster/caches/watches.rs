@@ -1,0 +1,146 @@
+//! The tasks that fill the caches, and the notice when one of them is lost.
+//!
+//! A cache that nothing fills any more looks like a quiet cluster, and every decision on it would be one on what was. So whoever runs the
+//! operator hears of it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+use tracing::warn;
+
+use super::{Cache, Caches, Change, Kept, Key};
+use crate::retry;
+
+/// The watches, each on a task of its own. They end with this.
+#[derive(Default)]
+pub struct Watches {
+    tasks: JoinSet<()>,
+    kinds: HashMap<Id, Cow<'static, str>>,
+}
+
+/// A watch that is not followed any more. None ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the watch of every {kind} is lost: {cause}")]
+pub struct Lost {
+    /// The kind of objects that are not watched any more.
+    pub kind: String,
+    /// How it came.
+    pub cause: String,
+}
+
+/// Where the events of a watch go.
+pub(super) struct Sink {
+    pub caches: Arc<Caches>,
+    pub changes: mpsc::UnboundedSender<Change>,
+    pub change: fn(Key) -> Change,
+}
+
+impl Watches {
+    /// Follows a watch: fills the cache, and tells of whatever changes after the first list.
+    pub(super) fn follow<K, V>(
+        &mut self,
+        api: Api<PartialObjectMeta<K>>,
+        sink: Sink,
+        cache: fn(&Caches) -> &Cache<V>,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+        V: Kept + Send + Sync + 'static,
+    {
+        self.run(K::kind(&()), async move {
+            fill(api, cache(&sink.caches), &sink).await;
+        });
+    }
+
+    /// Resolves when a watch is lost, which is never while all is well.
+    pub async fn lost(&mut self) -> Lost {
+        let (id, cause) = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => (id, "it ended by itself".to_owned()),
+            Some(Err(error)) => (error.id(), error.to_string()),
+            None => std::future::pending().await,
+        };
+        let kind = self.kinds.get(&id).map(ToString::to_string);
+        Lost {
+            kind: kind.unwrap_or_default(),
+            cause,
+        }
+    }
+
+    fn run(&mut self, kind: Cow<'static, str>, watch: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(watch);
+        self.kinds.insert(task.id(), kind);
+    }
+
+    /// A watch that is lost at once.
+    #[cfg(test)]
+    pub fn with_lost(kind: &'static str) -> Self {
+        let mut this = Self::default();
+        this.run(kind.into(), async {});
+        this
+    }
+}
+
+/// The pauses between attempts to begin a watch again.
+pub fn pauses() -> watcher::ExponentialBackoff {
+    retry::of_watches().into()
+}
+
+/// Follows a watch for ever.
+async fn fill<K, V>(api: Api<PartialObjectMeta<K>>, cache: &Cache<V>, sink: &Sink)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    V: Kept,
+{
+    // One list without pages is served from the API server's memory; pages would be read from etcd.
+    let config = watcher::Config {
+        page_size: None,
+        ..watcher::Config::default()
+    };
+    let mut events = watcher(api, config).backoff(pauses()).boxed();
+    let mut fresh = HashMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                for key in cache.take_in(event, &mut fresh) {
+                    // The receiver goes only when the program ends.
+                    let _ = sink.changes.send((sink.change)(key));
+                }
+            }
+            Err(error) => {
+                warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_panics_or_ends_is_named_and_the_others_go_on() {
+        let mut watches = Watches::default();
+        watches.run("Secret".into(), async { panic!("on purpose") });
+        watches.run("Namespace".into(), std::future::pending());
+        let lost = watches.lost().await;
+        assert_eq!(lost.kind, "Secret");
+        assert!(lost.cause.contains("on purpose"), "{lost}");
+        assert_eq!(watches.lost().now_or_never(), None, "one still runs");
+        watches.run("ConfigMap".into(), async {});
+        let lost = watches.lost().await;
+        assert_eq!(
+            lost.to_string(),
+            "the watch of every ConfigMap is lost: it ended by itself"
+        );
+    }
+}
