@@ -9,8 +9,9 @@ pub mod probe;
 pub mod settings;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use self::probe::Probes;
 use crate::api::Reason;
 use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
 use crate::vault;
@@ -19,6 +20,8 @@ use crate::vault;
 #[derive(Default)]
 pub struct Connections {
     by_name: RwLock<HashMap<String, Entry>>,
+    /// How often in a row what a connection refers to could not be read; nothing where it could.
+    unread: Mutex<HashMap<String, u32>>,
 }
 
 /// What is known of a VaultConnection.
@@ -53,6 +56,8 @@ pub struct Connection {
     pub allowed: Option<AllowedNamespaces>,
     /// Whether it answers.
     pub reachability: RwLock<Reachability>,
+    /// When it was asked.
+    pub probes: Mutex<Probes>,
 }
 
 /// Whether a server answers.
@@ -93,8 +98,23 @@ impl Connections {
             .insert(name.into(), entry);
     }
 
+    /// Notes that what the connection refers to could not be read. Tells how often in a row that was so.
+    pub fn unread(&self, name: &str) -> u32 {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = unread.entry(name.into()).or_default();
+        *attempts = attempts.saturating_add(1);
+        *attempts
+    }
+
+    /// Notes that what the connection refers to was read.
+    pub fn read(&self, name: &str) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.remove(name);
+    }
+
     /// Forgets the connection of that name and returns it.
     pub fn remove(&self, name: &str) -> Option<Entry> {
+        self.read(name);
         self.by_name
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -116,6 +136,11 @@ impl Connection {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// When it was asked, and whether it has to be asked again.
+    pub fn probes(&self) -> MutexGuard<'_, Probes> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what a probe found. Tells whether that is a recovery from an outage.
@@ -158,6 +183,16 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     use super::*;
+
+    #[test]
+    fn looks_that_fail_are_counted_until_one_succeeds() {
+        let connections = Connections::default();
+        let looks = [(); 3].map(|()| connections.unread("one"));
+        assert_eq!(looks, [1, 2, 3]);
+        assert_eq!(connections.unread("another"), 1);
+        connections.read("one");
+        assert_eq!(connections.unread("one"), 1);
+    }
 
     #[test]
     fn a_namespace_is_admitted_by_name_or_by_label() {

@@ -55,7 +55,7 @@ use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Key};
-use crate::connections::Connections;
+use crate::connections::{Connection, Connections};
 use crate::heavy;
 use crate::metrics::Metrics;
 use crate::objects::{Objects, Place, Rival};
@@ -276,9 +276,11 @@ impl Context {
         self.connection_store.get(&ObjectRef::new(name)).is_some()
     }
 
-    /// Somebody met an outage: have the connection probed.
-    pub fn suspect(&self, connection: &str) {
-        let _ = self.wake_connection.send(connection.into());
+    /// Somebody met what may be an outage: have the connection probed, unless that is asked for already.
+    pub fn suspect(&self, connection: &Connection) {
+        if connection.probes().suspect() {
+            let _ = self.wake_connection.send(connection.name.clone());
+        }
     }
 
     /// Vault holds something new at a place that others may read as well: have them look. Only the same service account

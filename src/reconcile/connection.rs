@@ -4,26 +4,24 @@
 //! pass here, and is woken from here when it is over.
 
 mod report;
+mod resolve;
 
 use std::convert::Infallible;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use self::resolve::Resolved;
 use super::Context;
 use crate::api::Reason;
 use crate::api::condition::Verdict;
-use crate::api::vault_connection::{
-    CaBundleKind, CaBundleRef, ClientCertificateRef, VaultConnection,
-};
+use crate::api::vault_connection::VaultConnection;
+use crate::cluster::WriteError;
 use crate::cluster::events::Notice;
-use crate::cluster::{Key, WriteError, references};
-use crate::connections::observer::RequestObserver;
-use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
 use crate::connections::{Connection, Entry, Outage, Reachability, probe};
 use crate::schedule;
 use crate::vault::{self, Client, Health};
@@ -40,16 +38,11 @@ const PASS_LIMIT: Duration = Duration::from_secs(45);
 /// How long a probe may take, whatever the timeout of other requests.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many looks in a row may fail to read what the spec refers to before the status tells of it.
+const PASSING_ATTEMPTS: u32 = 2;
+
 /// How long old tokens of changed settings may take to be revoked.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What became of the spec.
-enum Resolved {
-    Usable(Arc<Connection>),
-    Unusable(String),
-    /// The API server did not tell what the spec refers to.
-    Unknown(WriteError),
-}
 
 /// One pass over one VaultConnection, a task of its own, within bounds: whatever happens in it, the server is probed again.
 pub async fn reconcile(
@@ -84,37 +77,103 @@ async fn whole(object: &DeserializeGuard<VaultConnection>, context: &Context) ->
         Err(invalid) => return undecodable(&invalid.error, object, context).await,
     };
     let name = object.metadata.name.clone().unwrap_or_default();
-    let (connection, answer) = match resolve(object, context).await {
-        Resolved::Unknown(error) => {
-            warn!(connection = name, %error, "references of the VaultConnection not read");
-            return Action::requeue(LONGEST_PROBE_PAUSE);
-        }
-        Resolved::Unusable(message) => {
-            replace(
-                &name,
-                Entry::Unusable {
-                    message: message.clone(),
-                },
-                context,
-            )
-            .await;
-            context.metrics.connection(&name, false);
-            let verdict = Verdict {
-                status: Some(false),
-                reason: Reason::InvalidSpec,
-                message,
-            };
-            return report::publish(object, &verdict, None, Action::await_change(), context).await;
-        }
-        Resolved::Usable(connection) => {
-            let answer = ask(&connection.client).await;
-            (connection, answer)
-        }
+    let known = match context.connections.get(&name) {
+        Some(Entry::Usable(known)) => Some(known),
+        Some(Entry::Unusable { .. }) | None => None,
     };
-    let outage = probe::outage(&object.spec.address, &answer);
+    let wait = known
+        .as_ref()
+        .and_then(|known| known.probes().wait(context.clock.now()));
+    if let Some(wait) = wait {
+        return Action::requeue(wait);
+    }
+    match resolve::resolve(object, context).await {
+        Resolved::Unusable(message) => unusable(object, message, context).await,
+        Resolved::Usable(connection) => {
+            let (verdict, health, action) = probe(connection, context).await;
+            report::publish(object, &verdict, health.as_ref(), action, context).await
+        }
+        Resolved::Unknown(error) => unread(object, known, &error, context).await,
+    }
+}
+
+/// Asks the server how it is, takes the answer down, and makes the connection known.
+async fn probe(
+    connection: Arc<Connection>,
+    context: &Context,
+) -> (Verdict, Option<Health>, Action) {
+    connection.probes().begin(context.clock.now());
+    let answer = ask(&connection.client).await;
+    let outage = probe::outage(&connection.address, &answer);
+    let name = connection.name.clone();
     let (verdict, action) = note(&name, &connection, outage, context);
     replace(&name, Entry::Usable(connection), context).await;
-    report::publish(object, &verdict, answer.ok().as_ref(), action, context).await
+    (verdict, answer.ok(), action)
+}
+
+/// A connection whose references cannot be read just now. The server is watched all the same, with the settings that it was last used
+/// with: whoever depends on it still does, and an outage or its end matters to them as ever.
+async fn unread(
+    object: &VaultConnection,
+    known: Option<Arc<Connection>>,
+    error: &WriteError,
+    context: &Context,
+) -> Action {
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let message = format!(
+        "what spec.tls refers to cannot be read: {error}; until it can, earlier settings stay in use"
+    );
+    let attempts = context.connections.unread(&name);
+    if attempts == 1 {
+        warn!(connection = name, message, "VaultConnection not looked at");
+    } else {
+        debug!(
+            connection = name,
+            message, "VaultConnection not looked at, as before"
+        );
+    }
+    let mut told = None;
+    if let Some(known) = known {
+        let (verdict, health, _) = probe(known, context).await;
+        // Of a spec that was never looked at the answer says nothing.
+        let status = object.status.as_ref();
+        let looked_at = status.and_then(|status| status.observed_generation);
+        if looked_at == object.metadata.generation {
+            told = Some((verdict, health));
+        }
+    }
+    let lasts = attempts > PASSING_ATTEMPTS;
+    let lasting = || {
+        let verdict = Verdict {
+            status: Some(false),
+            reason: Reason::KubernetesUnavailable,
+            message,
+        };
+        (verdict, None)
+    };
+    let action = Action::requeue(LONGEST_PROBE_PAUSE);
+    match told.or_else(|| lasts.then(lasting)) {
+        Some((verdict, health)) => {
+            report::publish(object, &verdict, health.as_ref(), action, context).await
+        }
+        None => action,
+    }
+}
+
+/// A connection that cannot be used as it stands.
+async fn unusable(object: &VaultConnection, message: String, context: &Context) -> Action {
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let entry = Entry::Unusable {
+        message: message.clone(),
+    };
+    replace(&name, entry, context).await;
+    context.metrics.connection(&name, false);
+    let verdict = Verdict {
+        status: Some(false),
+        reason: Reason::InvalidSpec,
+        message,
+    };
+    report::publish(object, &verdict, None, Action::await_change(), context).await
 }
 
 /// The server's health. A server that takes longer than this for the simplest of all questions serves nobody.
@@ -158,103 +217,6 @@ pub async fn forget(name: &str, context: &Context) {
         end(&old, context).await;
     }
     wake_dependents(name, context);
-}
-
-async fn resolve(object: &VaultConnection, context: &Context) -> Resolved {
-    let references = match look_up(object, context).await {
-        Ok(references) => references,
-        Err(error) => return Resolved::Unknown(error),
-    };
-    match usable(object, &references, context) {
-        Ok(connection) => Resolved::Usable(connection),
-        Err(problem) => Resolved::Unusable(problem.to_string()),
-    }
-}
-
-async fn look_up(object: &VaultConnection, context: &Context) -> Result<References, WriteError> {
-    let tls = &object.spec.tls;
-    let namespace = &context.settings.namespace;
-    let mut references = References::default();
-    if let Some(CaBundleRef { kind, name, key }) = &tls.ca_bundle_ref {
-        let at = Key::new(namespace, name);
-        let (word, found) = match kind {
-            CaBundleKind::ConfigMap => (
-                "ConfigMap",
-                references::config_map_key(&context.client, &at, key).await?,
-            ),
-            CaBundleKind::Secret => {
-                let secret = references::secret_data(&context.client, &at).await?;
-                let bytes = secret.and_then(|mut data| data.remove(key));
-                (
-                    "Secret",
-                    bytes.and_then(|bytes| String::from_utf8(bytes.expose().to_vec()).ok()),
-                )
-            }
-        };
-        references.ca_bundle = Some(Found {
-            what: format!("{word} {name}, key {key}"),
-            content: found,
-        });
-    }
-    if let Some(ClientCertificateRef { name }) = &tls.client_certificate_ref {
-        let data = references::secret_data(&context.client, &Key::new(namespace, name)).await?;
-        references.client_certificate = Some(Found {
-            what: format!("Secret {name}"),
-            content: data,
-        });
-    }
-    Ok(references)
-}
-
-/// The connection as the spec wants it; with the client that there is, if the settings are what they were.
-fn usable(
-    object: &VaultConnection,
-    references: &References,
-    context: &Context,
-) -> Result<Arc<Connection>, ConnectionProblem> {
-    let (name, spec) = (
-        object.metadata.name.clone().unwrap_or_default(),
-        &object.spec,
-    );
-    let settings = settings(
-        spec,
-        references,
-        context.settings.allow_plain_http,
-        &context.settings.namespace,
-    )?;
-    let settings_hash = settings_hash(&settings);
-    let known = match context.connections.get(&name) {
-        Some(Entry::Usable(known)) if known.settings_hash == settings_hash => Some(known),
-        Some(Entry::Usable(_) | Entry::Unusable { .. }) | None => None,
-    };
-    if let Some(known) = &known
-        && known.auth == spec.auth
-        && known.allowed == spec.allowed_namespaces
-    {
-        return Ok(known.clone());
-    }
-    let client = if let Some(known) = &known {
-        known.client.clone()
-    } else {
-        let (metrics, connection) = (context.metrics.clone(), name.clone());
-        let observer = Arc::new(RequestObserver {
-            metrics,
-            connection,
-        });
-        Client::new(&settings, Some(observer))
-            .map_err(|error| ConnectionProblem::of_client(error, references))?
-    };
-    Ok(Arc::new(Connection {
-        identity: format!("{name}#{settings_hash}"),
-        client,
-        settings_hash,
-        address: spec.address.clone(),
-        vault_namespace: spec.vault_namespace.clone(),
-        auth: spec.auth.clone(),
-        allowed: spec.allowed_namespaces.clone(),
-        reachability: RwLock::new(known.map(|known| known.reachability()).unwrap_or_default()),
-        name,
-    }))
 }
 
 /// Takes down what the probe found, wakes those who waited for a recovery, and says when to probe again.

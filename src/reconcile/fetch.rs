@@ -59,7 +59,7 @@ pub async fn fetch(
             Reason::VaultUnavailable | Reason::VaultSealed
         )
     {
-        context.suspect(&job.connection.name);
+        context.suspect(&job.connection);
     }
     result
 }
@@ -74,7 +74,7 @@ async fn unless_outage<T>(
     loop {
         match tokio::time::timeout(SLOW, &mut reading).await {
             Ok(result) => return result,
-            Err(_) => context.suspect(&job.connection.name),
+            Err(_) => context.suspect(&job.connection),
         }
         if let Reachability {
             outage: Some(outage),

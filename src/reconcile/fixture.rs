@@ -2,7 +2,7 @@
 //! Secret of its own name, with everything that it needs. A test takes it and changes what it is about.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -149,6 +149,7 @@ pub fn usable(allowed: Option<AllowedNamespaces>, reachability: Reachability) ->
         auth: ConnectionAuth::default(),
         allowed,
         reachability: RwLock::new(reachability.clone()),
+        probes: Mutex::default(),
     };
     ConnectionView::Known(Entry::Usable(Arc::new(connection)), reachability)
 }

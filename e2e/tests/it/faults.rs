@@ -2,5 +2,6 @@
 
 mod fairness;
 mod outages;
+mod references;
 mod storm;
 mod strangers;
