@@ -23,6 +23,10 @@ use super::write_error::WriteError;
 use crate::api::MANAGER;
 use crate::sensitive::{SecretBytes, SecretData};
 
+/// The field manager in whose name labels and annotations of others are put back onto a Secret that had to be made anew: what ours sets
+/// is ours to take away.
+pub const CARRIER: &str = "vaultbridge-carried";
+
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
@@ -47,7 +51,7 @@ pub struct SecretWrite<'a> {
 /// Creates the Secret; [`WriteError::AlreadyExists`] if there is one of that name.
 pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMeta, WriteError> {
     let body = body(write, None)?;
-    let request = requests(write.key).create(&params(), body.to_vec());
+    let request = requests(write.key).create(&params(MANAGER), body.to_vec());
     send(
         client,
         request.map_err(|error| WriteError::Invalid(error.to_string()))?,
@@ -55,14 +59,16 @@ pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMe
     .await
 }
 
-/// Replaces the Secret, if it is still of that UID and resource version; otherwise [`WriteError::Conflict`].
+/// Replaces the Secret, if it is still of that UID and resource version; otherwise [`WriteError::Conflict`]. What changes belongs to that
+/// field manager from then on.
 pub async fn replace(
     client: &Client,
     write: &SecretWrite<'_>,
     now: &SecretMeta,
+    manager: &str,
 ) -> Result<SecretMeta, WriteError> {
     let body = body(write, Some(now))?;
-    let request = requests(write.key).replace(&write.key.name, &params(), body.to_vec());
+    let request = requests(write.key).replace(&write.key.name, &params(manager), body.to_vec());
     send(
         client,
         request.map_err(|error| WriteError::Invalid(error.to_string()))?,
@@ -95,9 +101,9 @@ fn requests(key: &Key) -> Request {
     Request::new(Secret::url_path(&(), Some(&key.namespace)))
 }
 
-fn params() -> PostParams {
+fn params(manager: &str) -> PostParams {
     PostParams {
-        field_manager: Some(MANAGER.into()),
+        field_manager: Some(manager.into()),
         ..PostParams::default()
     }
 }

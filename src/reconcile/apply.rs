@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::Context;
 use super::build::{Desired, Metadata, mac_context, metadata};
 use super::claim::Claim;
@@ -9,8 +11,8 @@ use super::failure::Failure;
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::Job;
-use crate::api::Reason;
-use crate::cluster::secrets::{self, SecretWrite};
+use crate::api::{MANAGER, Reason};
+use crate::cluster::secrets::{self, CARRIER, SecretWrite};
 use crate::cluster::{Key, SecretMeta, WriteError};
 use crate::record::{ANNOTATION, Record};
 
@@ -86,7 +88,8 @@ fn has_other_type(desired: &Desired, observed: &Observed) -> bool {
         .is_some_and(|record| record.secret_type != desired.record.secret_type)
 }
 
-/// Deletes the Secret and creates it as wanted. What others had put on it is gone, as with any deletion.
+/// Deletes the Secret and creates it as wanted. What others had put on it is put back by a second write, in another manager's name than
+/// ours: created with the rest, it would count as ours, and go with the next update.
 async fn make_anew(
     job: &Job,
     desired: &Desired,
@@ -96,7 +99,20 @@ async fn make_anew(
     let key = &job.destination.key;
     secrets::delete(&context.client, key, secret).await?;
     context.caches.secrets.deleted(key, &secret.uid);
-    write(job, desired, None, context).await
+    let created = write(job, desired, None, context).await?;
+    let carried = Metadata {
+        finalizers: Vec::new(), // whoever had set one has seen the deletion, and let go
+        ..metadata(job, Some(secret))
+    };
+    if carried == metadata(job, None) {
+        return Ok(created);
+    }
+    let put_back = send(job, desired, carried, Some((&created, CARRIER)), context);
+    Ok(put_back.await.unwrap_or_else(|error| {
+        let Key { namespace, name } = key;
+        warn!(namespace, name, %error, "labels and annotations of others were lost when the Secret was made anew");
+        created
+    }))
 }
 
 async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Result<(), Failure> {
@@ -110,10 +126,24 @@ async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Resul
     Ok(())
 }
 
+/// Writes the Secret in our own name, over the one that is there or as a new one.
 async fn write(
     job: &Job,
     desired: &Desired,
     over: Option<&Arc<SecretMeta>>,
+    context: &Context,
+) -> Result<SecretMeta, WriteError> {
+    let over = over.map(AsRef::as_ref);
+    let (metadata, over) = (metadata(job, over), over.map(|secret| (secret, MANAGER)));
+    send(job, desired, metadata, over, context).await
+}
+
+/// Sends the Secret. `over` is the one to replace, and in whose name that is done.
+async fn send(
+    job: &Job,
+    desired: &Desired,
+    metadata: Metadata,
+    over: Option<(&SecretMeta, &str)>,
     context: &Context,
 ) -> Result<SecretMeta, WriteError> {
     let Metadata {
@@ -121,7 +151,7 @@ async fn write(
         mut annotations,
         owner_references,
         finalizers,
-    } = metadata(job, over.map(AsRef::as_ref));
+    } = metadata;
     let record = desired
         .record
         .print()
@@ -137,7 +167,9 @@ async fn write(
         data: &desired.data,
     };
     let meta = match over {
-        Some(secret) => secrets::replace(&context.client, &write, secret).await?,
+        Some((secret, manager)) => {
+            secrets::replace(&context.client, &write, secret, manager).await?
+        }
         None => secrets::create(&context.client, &write).await?,
     };
     context

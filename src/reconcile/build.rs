@@ -35,6 +35,7 @@ pub struct Desired {
 }
 
 /// Labels, annotations, owner references and finalizers of the Secret wanted.
+#[derive(Debug, PartialEq)]
 pub struct Metadata {
     /// Ours, and those of others that stand there.
     pub labels: BTreeMap<String, String>,

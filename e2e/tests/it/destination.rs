@@ -218,6 +218,79 @@ fn a_secret_that_somebody_made_immutable_is_made_anew_when_it_must_change() -> R
     })
 }
 
+/// Somebody puts a label, an annotation and an owner on the Secret.
+async fn adorn(t: &Tenant) -> Result<()> {
+    let owner = t
+        .apply("{ kind: ConfigMap, metadata: { name: owner } }")
+        .await?;
+    let uid = &owner["metadata"]["uid"];
+    let secret = t.secret("app").await?;
+    let ours = serde_json::to_value(&secret.metadata().owner_references)?;
+    let mut owners = ours.as_array().cloned().unwrap_or_default();
+    owners.push(json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid }));
+    let adorned = json!({ "metadata": {
+        "labels": { "foreign": "label" },
+        "annotations": { "foreign": "note" },
+        "ownerReferences": owners,
+    } });
+    t.patch("Secret", "app", &adorned).await?;
+    Ok(())
+}
+
+fn is_adorned(secret: &SecretView) -> bool {
+    label(secret, "foreign") == Some("label")
+        && annotation(secret, "foreign") == Some("note")
+        && owners(secret) == 2
+}
+
+#[test]
+fn what_others_have_put_on_a_secret_that_is_made_anew_is_carried_over_and_stays_theirs()
+-> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "username": "orders", "password": "first" }))
+            .await?;
+        with_destination(t, "{ labels: { team: shop } }").await?;
+        adorn(t).await?;
+        let before = t.secret("app").await?;
+        with_destination(
+            t,
+            "{ type: kubernetes.io/basic-auth, labels: { team: shop } }",
+        )
+        .await?;
+        let typed = t
+            .secret_when("app", "to be adorned again", is_adorned)
+            .await?;
+        assert_ne!(typed.uid(), before.uid());
+
+        t.patch("Secret", "app", &json!({ "immutable": true }))
+            .await?;
+        t.put("app", json!({ "username": "orders", "password": "second" }))
+            .await?;
+        t.secret_with("app", "password", "second").await?;
+        let anew = t
+            .secret_when("app", "to be adorned again", is_adorned)
+            .await?;
+        assert_ne!(anew.uid(), typed.uid());
+
+        // An update takes away what is ours and not asked for any more, and leaves theirs.
+        with_destination(t, "{ type: kubernetes.io/basic-auth }").await?;
+        let updated = t
+            .secret_when("app", "to have lost our label", |secret| {
+                label(secret, "team").is_none()
+            })
+            .await?;
+        assert_eq!(updated.uid(), anew.uid());
+        assert!(is_adorned(&updated), "{:?}", updated.metadata());
+        let bare = json!({ "metadata": { "labels": { "foreign": null } } });
+        t.patch("Secret", "app", &bare).await?;
+        let mark = t.ground().mark().await?;
+        t.polls(&mark, "app", 2).await?;
+        let last = t.secret("app").await?;
+        assert_eq!(label(&last, "foreign"), None, "it was theirs to take away");
+        Ok(())
+    })
+}
+
 #[test]
 fn with_delete_the_secret_goes_with_its_object() -> Result<()> {
     run(async |t| {
