@@ -20,6 +20,8 @@ pub enum Way {
     Slow(Duration),
     /// It is taken and never arrives; nobody is told.
     BlackHole,
+    /// It goes through, but for what has this word in it, such as a path: that is held until the way is another.
+    Without(&'static str),
 }
 
 /// A proxy on a free port of the loopback interface. It ends when dropped.
@@ -86,17 +88,28 @@ async fn connect(client: TcpStream, target: String, way: watch::Receiver<Way>) {
 }
 
 /// Carries one direction. A connection that breaks is simply over, as on a network.
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: watch::Receiver<Way>) {
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
     let mut piece = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
-        let now = *way.borrow();
+        let now = *way.borrow_and_update();
         match now {
             Way::Open => {}
             Way::Slow(delay) => tokio::time::sleep(delay).await,
             Way::BlackHole => continue,
+            Way::Without(word) => {
+                if contains(&piece[..length], word) {
+                    drop(way.changed().await);
+                }
+            }
         }
         if to.write_all(&piece[..length]).await.is_err() {
             break;
         }
     }
+}
+
+fn contains(piece: &[u8], word: &str) -> bool {
+    piece
+        .windows(word.len())
+        .any(|window| window == word.as_bytes())
 }

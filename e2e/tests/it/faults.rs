@@ -1,5 +1,6 @@
 //! When a server misbehaves the Secrets stay as they are, people are told once, and everything goes on by itself.
 
+mod crowds;
 mod fairness;
 mod outages;
 mod references;
