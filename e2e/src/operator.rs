@@ -85,8 +85,18 @@ impl Operator {
         folder: &Path,
         flags: &[&str],
     ) -> Result<Self> {
+        Self::start_as(control_plane, ACCOUNT, folder, flags).await
+    }
+
+    /// The same as another service account of its namespace, with that one's rights.
+    pub async fn start_as(
+        control_plane: &ControlPlane,
+        account: &str,
+        folder: &Path,
+        flags: &[&str],
+    ) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        let kubeconfig = control_plane.kubeconfig_of(NAMESPACE, ACCOUNT).await?;
+        let kubeconfig = control_plane.kubeconfig_of(NAMESPACE, account).await?;
         let address = format!("127.0.0.1:{}", ports::pick()?);
         let args = ["run", "--http-address", &address]
             .into_iter()

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use tracing::debug;
+use tracing::warn;
 
 use crate::api::condition::truncate;
 use crate::api::{MANAGER, Reason};
@@ -57,7 +57,8 @@ impl Events {
         }
     }
 
-    /// Publishes. A lost event costs visibility and nothing else, so a failure is only logged.
+    /// Publishes. A lost event costs visibility and nothing else, so a failure is only logged: there are few events, and without a right
+    /// to write them nobody would see that there are none.
     pub async fn publish(&self, notice: &Notice, about: &ObjectReference) {
         let event = Event {
             type_: if notice.warning {
@@ -72,7 +73,8 @@ impl Events {
         };
         let recorder = self.recorder(about.uid.as_deref().unwrap_or_default(), &notice.note);
         if let Err(error) = recorder.publish(&event, about).await {
-            debug!(%error, "event lost");
+            let (namespace, name) = (about.namespace.as_deref(), about.name.as_deref());
+            warn!(namespace, name, %error, "event lost");
         }
     }
 

@@ -10,7 +10,7 @@ use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, operator, run_alone};
 
 /// What the manifest grants, as `verb resource`.
-fn granted(manifest: &[Value]) -> BTreeSet<String> {
+pub(super) fn granted(manifest: &[Value]) -> BTreeSet<String> {
     let texts = |value: &Value| -> Vec<String> {
         let all = value.as_array().into_iter().flatten();
         all.filter_map(|one| one.as_str().map(str::to_owned))
