@@ -10,6 +10,7 @@ use crate::objects;
 use crate::operator::Operator;
 use crate::vault_server::{Listener, Role, VaultServer};
 
+mod admission;
 mod app;
 mod connection;
 mod dry_run;

@@ -166,10 +166,21 @@ impl Tenant {
         self.vault().put_v1(mount, path, data).await
     }
 
-    /// Waits for a complaint and fails unless its message has all these words in it.
+    /// Waits for a complaint and fails unless its message has all these words in it; `$tenant` is the tenant's name.
     pub async fn complains_with(&self, name: &str, reason: &str, words: &[&str]) -> Result<()> {
         let message = self.complains(name, reason).await?;
-        says(&message, words).with_context(|| format!("VaultSecret {name}, {reason}"))
+        self.says(&message, words)
+            .with_context(|| format!("VaultSecret {name}, {reason}"))
+    }
+
+    /// Fails unless the message has all these words in it; `$tenant` is the tenant's name.
+    pub fn says(&self, message: &str, words: &[&str]) -> Result<()> {
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.replace("$tenant", self.name()))
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        says(message, &words)
     }
 
     /// The notes of the events about an object of this namespace.

@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
-use super::Tenant;
+use super::{Tenant, says};
 use crate::objects;
 
 /// Kinds without a namespace, as far as tests write them.
@@ -44,15 +44,7 @@ impl Tenant {
     /// Fails unless the API server refuses the YAML with a message that contains all these words.
     pub async fn expect_refusal(&self, yaml: &str, words: &[&str]) -> Result<()> {
         let message = self.refusal(yaml).await?;
-        let missing: Vec<_> = words
-            .iter()
-            .filter(|word| !message.contains(**word))
-            .collect();
-        ensure!(
-            missing.is_empty(),
-            "the refusal does not say {missing:?}; it says: {message}"
-        );
-        Ok(())
+        says(&message, words)
     }
 
     /// Changes an object by a JSON merge patch, as a person with `kubectl patch`.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::stopwatch::Stopwatch;
 use vaultbridge_e2e::tenant::in_words;
 use vaultbridge_e2e::wait::{SOON, until};
-use vaultbridge_e2e::{GroundOptions, SecretView, Tenant, run, run_alone};
+use vaultbridge_e2e::{GroundOptions, Mark, SecretView, Tenant, run, run_alone};
 
 const STATE: &str = "vaultbridge.dev/state";
 
@@ -89,6 +89,13 @@ async fn repaired(t: &Tenant, name: &str, since: Stopwatch) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless these are all the operator's writes in the tenant's namespace since a mark.
+async fn wrote(t: &Tenant, since: &Mark, expected: &[&str]) -> Result<()> {
+    let writes = t.writes(since).await?;
+    assert_eq!(in_words(&writes), expected, "{writes}");
+    Ok(())
+}
+
 /// How passes have ended since the operator's start.
 async fn passes(t: &Tenant) -> Result<BTreeMap<String, u64>> {
     let text = t.operator()?.metrics().await?;
@@ -118,13 +125,7 @@ fn a_first_sync_is_two_writes_and_one_vault_read() -> Result<()> {
         let reads = t.vault_requests(&mark)?.reads().below(t.name());
         assert_eq!(reads.len(), 1, "{reads}");
         t.polls(&mark, "app", 3).await?;
-        let writes = t.writes(&mark).await?;
-        assert_eq!(
-            in_words(&writes),
-            ["create secrets", "update vaultsecrets/status"],
-            "{writes}"
-        );
-        Ok(())
+        wrote(t, &mark, &["create secrets", "update vaultsecrets/status"]).await
     })
 }
 
@@ -137,13 +138,7 @@ fn a_change_in_vault_is_two_writes() -> Result<()> {
         t.secret_with("app", "password", "second password").await?;
         let changed = t.mark().await?;
         t.polls(&changed, "app", 2).await?;
-        let writes = t.writes(&mark).await?;
-        assert_eq!(
-            in_words(&writes),
-            ["update secrets", "update vaultsecrets/status"],
-            "{writes}"
-        );
-        Ok(())
+        wrote(t, &mark, &["update secrets", "update vaultsecrets/status"]).await
     })
 }
 
@@ -179,13 +174,7 @@ fn a_new_version_with_the_same_content_moves_the_record_but_not_the_revision() -
         assert_eq!(object["status"]["revision"], 1, "{}", object["status"]);
         let later = t.mark().await?;
         t.polls(&later, "app", 2).await?;
-        let writes = t.writes(&mark).await?;
-        assert_eq!(
-            in_words(&writes),
-            ["update secrets", "update vaultsecrets/status"],
-            "{writes}"
-        );
-        Ok(())
+        wrote(t, &mark, &["update secrets", "update vaultsecrets/status"]).await
     })
 }
 
@@ -429,13 +418,7 @@ fn another_interval_costs_one_status_and_no_vault_read() -> Result<()> {
         )
         .await?;
         t.polls(&mark, "app", 3).await?;
-        let writes = t.writes(&mark).await?;
-        assert_eq!(
-            in_words(&writes),
-            ["update vaultsecrets/status", "update vaultsecrets/status"],
-            "{writes}"
-        );
-        Ok(())
+        wrote(t, &mark, &["update vaultsecrets/status"; 2]).await
     })
 }
 

@@ -13,18 +13,6 @@ use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
 /// The members of a spec that uses the connection of the tenant's name.
 const BY_OWN: &str = "connectionRef: { name: $tenant }, auth: { role: $tenant }";
 
-/// Fails unless the message holds all these words; `$tenant` is the tenant's name.
-fn ensure_says(t: &Tenant, message: &str, words: &[&str]) -> Result<()> {
-    for word in words {
-        let word = word.replace("$tenant", t.name());
-        ensure!(
-            message.contains(&word),
-            "it does not say {word:?} but: {message}"
-        );
-    }
-    Ok(())
-}
-
 /// Fails if a Secret does not hold this password now.
 async fn ensure_kept(t: &Tenant, password: &str) -> Result<()> {
     let secret = t.secret_now("app").await?;
@@ -40,14 +28,9 @@ fn an_object_whose_connection_does_not_exist_waits_for_it() -> Result<()> {
         t.put("app", json!({ "password": "by a late connection" }))
             .await?;
         t.reader("app", BY_OWN).await?;
-        let message = t.complains("app", "ConnectionNotFound").await?;
-        ensure_says(
-            t,
-            &message,
-            &[
+        t.complains_with("app", "ConnectionNotFound", &[
                 "VaultConnection $tenant does not exist; create it, or correct spec.connectionRef.name",
-            ],
-        )?;
+            ]).await?;
         t.connect(json!({})).await?;
         t.secret_with("app", "password", "by a late connection")
             .await?;
@@ -63,15 +46,15 @@ fn a_namespace_is_admitted_by_name_as_soon_as_the_list_has_it() -> Result<()> {
             .await?;
         let mark = t.mark().await?;
         t.reader("app", BY_OWN).await?;
-        let message = t.complains("app", "ConnectionNotAllowed").await?;
-        ensure_says(
-            t,
-            &message,
+        t.complains_with(
+            "app",
+            "ConnectionNotAllowed",
             &[
                 "VaultConnection $tenant does not admit namespace $tenant",
                 "can add the namespace, or a label of it, to spec.allowedNamespaces",
             ],
-        )?;
+        )
+        .await?;
         assert_eq!(
             t.vault_requests(&mark)?.len(),
             0,
@@ -146,8 +129,7 @@ fn a_server_is_trusted_by_the_authority_in_the_connection_and_no_other() -> Resu
         t.put("app", json!({ "password": "over TLS" })).await?;
         t.connect(json!({})).await?;
         let message = t.connection_is("False", "VaultUnavailable").await?;
-        ensure_says(
-            &t,
+        t.says(
             &message,
             &[
                 t.vault().address(),
@@ -156,15 +138,15 @@ fn a_server_is_trusted_by_the_authority_in_the_connection_and_no_other() -> Resu
             ],
         )?;
         t.reader("app", "auth: { role: $tenant }").await?;
-        let message = t.complains("app", "VaultUnavailable").await?;
-        ensure_says(
-            &t,
-            &message,
+        t.complains_with(
+            "app",
+            "VaultUnavailable",
             &[
                 "VaultConnection $tenant does not answer",
                 "See the VaultConnection for the cause",
             ],
-        )?;
+        )
+        .await?;
         t.connect(json!({ "tls": { "caBundle": t.vault().ca() } }))
             .await?;
         t.connection_is("True", "Connected").await?;
@@ -185,16 +167,16 @@ async fn follows_the_reference(t: &Tenant, kind: &str) -> Result<()> {
     let missing = format!(
         "spec.tls.caBundleRef: {kind} $tenant, key ca.crt does not exist in namespace vaultbridge-system; create it there"
     );
-    ensure_says(&t, &message, &[&missing])?;
-    let message = t.complains("app", "VaultUnavailable").await?;
-    ensure_says(
-        &t,
-        &message,
+    t.says(&message, &[&missing])?;
+    t.complains_with(
+        "app",
+        "VaultUnavailable",
         &[
             "VaultConnection $tenant cannot be used as it stands",
             &missing,
         ],
-    )?;
+    )
+    .await?;
 
     t.give_operator(kind, &[("ca.crt", "nonsense")]).await?;
     let words = format!(
@@ -242,8 +224,7 @@ fn the_name_in_the_certificate_may_be_another_than_the_address() -> Result<()> {
         t.connect(tls("other.test")).await?;
         t.reader("app", "auth: { role: $tenant }").await?;
         let message = t.connection_is("False", "VaultUnavailable").await?;
-        ensure_says(
-            &t,
+        t.says(
             &message,
             &[
                 "certificate not trusted: it is for another name",
@@ -264,8 +245,7 @@ fn a_server_that_wants_a_client_certificate_gets_the_referenced_one() -> Result<
             .await?;
         t.reader("app", "auth: { role: $tenant }").await?;
         let message = t.connection_is("False", "VaultUnavailable").await?;
-        ensure_says(
-            &t,
+        t.says(
             &message,
             &[
                 "wants a client certificate",
@@ -274,13 +254,9 @@ fn a_server_that_wants_a_client_certificate_gets_the_referenced_one() -> Result<
         )?;
         t.connect(json!({ "tls": { "caBundle": t.vault().ca(), "clientCertificateRef": { "name": t.name() } } })).await?;
         let message = t.connection_is("False", "InvalidSpec").await?;
-        ensure_says(
-            &t,
-            &message,
-            &[
+        t.says(&message, &[
                 "spec.tls.clientCertificateRef: Secret $tenant does not exist in namespace vaultbridge-system; create it there",
-            ],
-        )?;
+            ])?;
         let identity = t.vault().client_identity();
         t.give_operator("Secret", &[("tls.crt", &identity.certificate)])
             .await?;
@@ -345,16 +321,11 @@ fn plain_http_is_refused_without_leave() -> Result<()> {
         let operator =
             Operator::start_with_exactly(t.ground().control_plane(), &folder, &[]).await?;
         operator.ready().await?;
-        let message = t.complains("app", "VaultUnavailable").await?;
-        ensure_says(
-            t,
-            &message,
-            &[
+        t.complains_with("app", "VaultUnavailable", &[
                 "VaultConnection default cannot be used as it stands: spec.address: plain http would show every token to the network",
                 "use https",
                 "--allow-plain-http",
-            ],
-        )?;
+            ]).await?;
         assert_eq!(t.vault_requests(&mark)?.len(), 0);
         let tokens = t
             .kube_requests(&mark)
@@ -386,7 +357,7 @@ fn a_connection_tells_version_cluster_and_seal() -> Result<()> {
         t.vault().seal().await?;
         t.connect(json!({ "timeout": "20s" })).await?;
         let message = t.connection_is("False", "VaultSealed").await?;
-        ensure_says(&t, &message, &["is sealed: somebody must unseal it"])?;
+        t.says(&message, &["is sealed: somebody must unseal it"])?;
         let status = told(t.get("VaultConnection", t.name()).await?);
         assert_eq!(status["sealed"], true, "{status}");
         t.vault().unseal().await?;
@@ -425,8 +396,12 @@ fn a_change_of_address_to_a_server_without_the_path_takes_nothing_away() -> Resu
         t.ready("app").await?;
         let empty = t.ground().vault().address();
         t.connect(json!({ "address": empty })).await?;
-        let message = t.complains("app", "PathNotFound").await?;
-        ensure_says(&t, &message, &["$tenant/app does not exist in Vault"])?;
+        t.complains_with(
+            "app",
+            "PathNotFound",
+            &["$tenant/app does not exist in Vault"],
+        )
+        .await?;
         ensure_kept(&t, "nowhere else").await
     })
 }
@@ -441,8 +416,12 @@ fn deleting_a_connection_ends_its_sessions_and_keeps_the_secrets() -> Result<()>
         t.secret_with("app", "password", "kept without a connection")
             .await?;
         t.delete("VaultConnection", t.name()).await?;
-        let message = t.complains("app", "ConnectionNotFound").await?;
-        ensure_says(t, &message, &["VaultConnection $tenant does not exist"])?;
+        t.complains_with(
+            "app",
+            "ConnectionNotFound",
+            &["VaultConnection $tenant does not exist"],
+        )
+        .await?;
         t.vault_tokens_gone().await?;
         ensure_kept(t, "kept without a connection").await?;
         t.put("app", json!({ "password": "connected again" }))
@@ -505,13 +484,8 @@ fn sources_and_logins_are_found_in_their_vault_namespaces() -> Result<()> {
         let nowhere = "auth: { role: app, method: JWT }, vaultNamespace: team-of-$tenant/nowhere";
         t.apply(&object.replace("$name", "nowhere").replace("$spec", nowhere))
             .await?;
-        let message = t.complains("nowhere", "LoginFailed").await?;
-        ensure_says(
-            t,
-            &message,
-            &[
+        t.complains_with("nowhere", "LoginFailed", &[
                 "the Vault namespace does not exist; correct spec.auth.vaultNamespace or spec.vaultNamespace",
-            ],
-        )
+            ]).await
     })
 }

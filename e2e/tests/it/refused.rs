@@ -41,24 +41,12 @@ fn a_quota_that_refuses_the_secret_is_told_and_heals_when_it_is_raised() -> Resu
 fn a_policy_that_refuses_the_secret_is_told_in_its_own_words_and_heals_when_it_goes() -> Result<()>
 {
     run(async |t| {
-        let policy = "apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: { name: $tenant }
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: $tenant } }
-    resourceRules: [{ apiGroups: [''], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [secrets] }]
-  validations:
-  - expression: \"has(object.metadata.labels) && 'team' in object.metadata.labels\"
-    message: every Secret needs the label team
-  - expression: \"request.name != 'never'\"";
-        let binding = "apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: { name: $tenant }
-spec: { policyName: $tenant, validationActions: [Deny] }";
-        t.apply(policy).await?;
-        t.apply(binding).await?;
+        let labelled = "has(object.metadata.labels) && 'team' in object.metadata.labels";
+        let validations = [
+            (labelled, "every Secret needs the label team"),
+            ("request.name != 'never'", "never"),
+        ];
+        t.refuse("CREATE", "secrets", &validations).await?;
         let probe = "{ kind: Secret, metadata: { name: never } }";
         vaultbridge_e2e::wait::until(
             "the policy to be in force",

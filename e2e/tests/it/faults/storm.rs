@@ -171,23 +171,8 @@ fn a_secret_that_no_status_ever_told_of_goes_when_its_object_asks_for_another_na
 
 /// Refuses the deletion of every Secret of the tenant, so that a rename stops halfway.
 async fn forbid_deletions(t: &Tenant) -> Result<()> {
-    let policy = "apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: { name: $tenant }
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: $tenant } }
-    resourceRules: [{ apiGroups: [''], apiVersions: [v1], operations: [DELETE], resources: [secrets] }]
-  validations:
-  - expression: 'false'
-    message: nothing goes";
-    let binding = "apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: { name: $tenant }
-spec: { policyName: $tenant, validationActions: [Deny] }";
-    t.apply(policy).await?;
-    t.apply(binding).await?;
+    t.refuse("DELETE", "secrets", &[("false", "nothing goes")])
+        .await?;
     until("the policy to be in force", SOON, async || {
         t.apply("{ kind: Secret, metadata: { name: probe } }")
             .await?;
@@ -197,8 +182,7 @@ spec: { policyName: $tenant, validationActions: [Deny] }";
 }
 
 async fn allow_deletions(t: &Tenant) -> Result<()> {
-    let kind = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding";
-    t.delete(kind, t.name()).await?;
+    t.refuse_no_more().await?;
     until("deletions to be possible again", SOON, async || {
         t.delete("Secret", "probe").await.map(Some)
     })
