@@ -1,7 +1,9 @@
 //! Audit logs as oracles: files of JSON lines that a server appends to while tests read them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -16,6 +18,41 @@ pub struct AuditLog {
 /// A place in an audit log: what comes later is what happened since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u64);
+
+/// Requests, to be narrowed down step by step: `requests.writes().resource("secrets").in_namespace("shop")`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requests<T>(pub(crate) Vec<T>);
+
+impl<T> Requests<T> {
+    /// Those that a condition holds for.
+    #[must_use]
+    pub fn only(mut self, condition: impl Fn(&T) -> bool) -> Self {
+        self.0.retain(condition);
+        self
+    }
+}
+
+impl<T> Default for Requests<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Deref for Requests<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Requests<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|request| writeln!(f, "{request}"))
+    }
+}
 
 impl Place {
     /// Before everything.

@@ -1,7 +1,6 @@
 //! What the API server was asked, by whom: the oracle for "this costs no request".
 
 use std::fmt;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::audit::{AuditLog, Place};
+use crate::audit::{AuditLog, Place, Requests};
 use crate::wait::until;
 
 /// The API server's audit log.
@@ -41,8 +40,7 @@ pub struct KubeRequest {
 }
 
 /// Requests, to be narrowed down step by step: `requests.writes().resource("secrets").in_namespace("shop")`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KubeRequests(Vec<KubeRequest>);
+pub type KubeRequests = Requests<KubeRequest>;
 
 impl KubeAudit {
     pub(super) fn new(file: PathBuf) -> Self {
@@ -60,7 +58,7 @@ impl KubeAudit {
     /// The requests since a place that are in the log by now. See [`settle`](Self::settle).
     pub fn since(&self, place: Place) -> Result<KubeRequests> {
         let events: Vec<Event> = self.log.entries(place)?;
-        Ok(KubeRequests(
+        Ok(Requests(
             events
                 .into_iter()
                 .filter(Event::counts)
@@ -104,7 +102,7 @@ impl KubeRequest {
     }
 }
 
-impl KubeRequests {
+impl Requests<KubeRequest> {
     /// Those of a user; of a service account with [`of_account`](Self::of_account).
     #[must_use]
     pub fn of(self, user: &str) -> Self {
@@ -140,33 +138,18 @@ impl KubeRequests {
     pub fn in_namespace(self, namespace: &str) -> Self {
         self.only(|request| request.namespace == namespace)
     }
-
-    /// Those that a condition holds for.
-    #[must_use]
-    pub fn only(mut self, condition: impl Fn(&KubeRequest) -> bool) -> Self {
-        self.0.retain(condition);
-        self
-    }
 }
 
-impl Deref for KubeRequests {
-    type Target = [KubeRequest];
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl fmt::Display for KubeRequests {
+impl fmt::Display for KubeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for request in &self.0 {
-            writeln!(
-                f,
-                "{} {} {} ({})",
-                request.code, request.verb, request.uri, request.user
-            )?;
-        }
-        Ok(())
+        let Self {
+            code,
+            verb,
+            uri,
+            user,
+            ..
+        } = self;
+        write!(f, "{code} {verb} {uri} ({user})")
     }
 }
 

@@ -1,13 +1,12 @@
 //! What the Vault server was asked: the oracle for "one read, shared by all".
 
 use std::fmt;
-use std::ops::Deref;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::audit::{AuditLog, Place};
+use crate::audit::{AuditLog, Place, Requests};
 
 /// The server's audit log. Values in it are hashed; paths are not. A request is in it before it is answered, so there is
 /// nothing to wait for.
@@ -32,8 +31,7 @@ pub struct VaultRequest {
 }
 
 /// Requests, to be narrowed down step by step: `requests.reads().below("shop/")`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VaultRequests(Vec<VaultRequest>);
+pub type VaultRequests = Requests<VaultRequest>;
 
 impl VaultAudit {
     pub(super) fn new(file: PathBuf) -> Self {
@@ -57,11 +55,11 @@ impl VaultAudit {
         let requests = answered
             .map(Entry::request)
             .filter(|request| request.display_name != "root");
-        Ok(VaultRequests(requests.collect()))
+        Ok(Requests(requests.collect()))
     }
 }
 
-impl VaultRequests {
+impl Requests<VaultRequest> {
     /// Those whose path begins so.
     #[must_use]
     pub fn below(self, prefix: &str) -> Self {
@@ -88,37 +86,19 @@ impl VaultRequests {
     pub fn logins(self) -> Self {
         self.only(|request| request.path.starts_with("auth/") && request.path.ends_with("/login"))
     }
-
-    /// Those that a condition holds for.
-    #[must_use]
-    pub fn only(mut self, condition: impl Fn(&VaultRequest) -> bool) -> Self {
-        self.0.retain(condition);
-        self
-    }
 }
 
-impl Deref for VaultRequests {
-    type Target = [VaultRequest];
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl fmt::Display for VaultRequests {
+impl fmt::Display for VaultRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for VaultRequest {
+        let Self {
             operation,
             path,
             display_name,
             policies: _,
             error,
-        } in &self.0
-        {
-            let error = error.replace('\n', " ");
-            writeln!(f, "{operation} {path} ({display_name}) {error}")?;
-        }
-        Ok(())
+        } = self;
+        let error = error.replace('\n', " ");
+        write!(f, "{operation} {path} ({display_name}) {error}")
     }
 }
 
