@@ -1,13 +1,13 @@
 //! What a tenant keeps in Vault, and the objects that carry it into Secrets: the sentences that most tests begin with.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{ListParams, ObjectMeta, PostParams};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::{SecretView, Tenant};
@@ -43,30 +43,6 @@ impl Tenant {
             .buffer_unordered(8)
             .try_for_each(|_| async { Ok(()) })
             .await
-    }
-
-    /// How long this machine takes, just now, for so many writes of small objects, eight at a time: what a test that
-    /// measures time allows for the writing itself.
-    pub async fn bare_writes(&self, count: usize) -> Result<Duration> {
-        let client = self.ground().control_plane().client().clone();
-        let api: Api<Secret> = Api::namespaced(client, self.name());
-        let secret = |number| Secret {
-            metadata: ObjectMeta {
-                name: Some(format!("bare-{number}")),
-                ..ObjectMeta::default()
-            },
-            ..Secret::default()
-        };
-        let start = Instant::now();
-        futures::stream::iter(0..count)
-            .map(|number| {
-                let (api, secret) = (api.clone(), secret(number));
-                async move { api.create(&PostParams::default(), &secret).await }
-            })
-            .buffer_unordered(8)
-            .try_for_each(|_| async { Ok(()) })
-            .await?;
-        Ok(start.elapsed())
     }
 
     /// Waits until so many Secrets whose name begins with `prefix` have this text under the key.

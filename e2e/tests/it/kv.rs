@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use vaultbridge_e2e::stopwatch::Stopwatch;
 use vaultbridge_e2e::{run, source};
 
 #[test]
@@ -173,8 +174,8 @@ fn a_change_reaches_a_hundred_objects_within_the_interval_by_one_read() -> Resul
     run(async |t| {
         t.put("app", json!({ "password": "before the change" }))
             .await?;
-        let interval = Duration::from_secs(10);
-        let refresh = "refresh: { interval: 10s, jitterPercent: 0 }";
+        // Long enough for even a busy machine to write so many Secrets between two polls.
+        let refresh = "refresh: { interval: 20s, jitterPercent: 0 }";
         let spec = format!("{}\n{refresh}", source("app"));
         t.carry_many("app", MANY, &spec).await?;
         let deadline = Duration::from_mins(1);
@@ -182,19 +183,14 @@ fn a_change_reaches_a_hundred_objects_within_the_interval_by_one_read() -> Resul
             .await?;
         let mark = t.ground().mark().await?;
         t.polls(&mark, "app", 1).await?;
-        let (mark, start) = (t.ground().mark().await?, Instant::now());
+        let (mark, start) = (t.ground().mark().await?, Stopwatch::start());
         t.put("app", json!({ "password": "after the change" }))
             .await?;
         t.all_with("app-", MANY, "password", "after the change", deadline)
             .await?;
-        let took = start.elapsed();
-        // On a busy machine the API server alone takes longer than a second for a Secret and a status each.
-        let bare = t.bare_writes(2 * MANY).await?;
+        start.tell("with an interval of 20 s, the change had reached all after");
+        // Whoever had not got it with the first read would have waited for the second.
         assert_eq!(t.reads_of("app", &mark)?, 1, "{}", t.vault_requests(&mark)?);
-        ensure!(
-            took < interval + Duration::from_millis(1500) + bare,
-            "it took {took:?} to reach all, while as many bare writes take {bare:?}"
-        );
         Ok(())
     })
 }
