@@ -220,9 +220,22 @@ fn is_passing(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect() && !error.is_builder() && !error.is_redirect()
 }
 
-/// Whether the connection came about and then ended without a word: HTTP/2 does not tell of an alert that ended TLS.
+/// Whether the connection came about and then ended without a word: HTTP/2 does not tell of an alert that ended TLS, and a request that
+/// is still being written then meets a pipe that is broken already.
 fn is_unanswered(error: &reqwest::Error) -> bool {
-    is_passing(error) && causes(error).find_map(plain_cause).is_none()
+    let is_end = |cause: &(dyn StdError + 'static)| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(
+            kind,
+            Some(
+                io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+            )
+        )
+    };
+    is_passing(error)
+        && (causes(error).any(is_end) || causes(error).find_map(plain_cause).is_none())
 }
 
 fn unanswered() -> Failure {
