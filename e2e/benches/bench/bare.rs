@@ -12,11 +12,15 @@ use kube::{Api, Client};
 use vaultbridge::api::{VaultSecret, VaultSecretStatus};
 use vaultbridge_e2e::{Ground, operator};
 
+use crate::calm;
 use crate::meter::{Cost, Meter};
 use crate::setup::{Shop, create_objects};
 
 /// How often it writes the lot; the best round counts, because it is what the operator is held against.
 const ROUNDS: usize = 3;
+
+/// How many requests it has under way at once: as many as the operator.
+const AT_ONCE: usize = 32;
 
 /// What the bare writer took.
 pub struct Bare {
@@ -30,8 +34,8 @@ struct Pattern {
     status: VaultSecretStatus,
 }
 
-/// Lets it write, with the operator's own rights and as many requests at once as the operator has passes.
-pub async fn run(ground: &Ground, shop: &Shop, at_once: usize) -> Result<Bare> {
+/// Lets it write, with the operator's own rights.
+pub async fn run(ground: &Ground, shop: &Shop) -> Result<Bare> {
     let cluster = ground.control_plane();
     let client = cluster
         .client_of(operator::NAMESPACE, operator::ACCOUNT)
@@ -40,10 +44,11 @@ pub async fn run(ground: &Ground, shop: &Shop, at_once: usize) -> Result<Bare> {
     let mut costs = Vec::new();
     for round in 0..ROUNDS {
         let objects = create_objects(ground, shop, &format!("bare-{round}")).await?;
+        calm::wait(ground).await?;
         let meter = Meter::start(ground, Some(process::id())).await?;
         stream::iter(objects)
             .map(|object| write(&client, &pattern, object))
-            .buffer_unordered(at_once)
+            .buffer_unordered(AT_ONCE)
             .try_for_each(async |()| Ok(()))
             .await?;
         costs.push(meter.end(ground, Some(process::id())).await?);

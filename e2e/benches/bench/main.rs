@@ -4,16 +4,22 @@
 //! Every number is taken from outside: from the audit logs of both servers, and from what the system says of each process.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 use vaultbridge_e2e::{Ground, GroundOptions, block_on};
 
 mod bare;
+mod calm;
+mod harm;
+mod machine;
 mod meter;
 mod report;
 mod rounds;
 mod setup;
+mod shared;
+mod sight;
 
 /// Measures, and prints a table.
 #[derive(Debug, Parser)]
@@ -24,9 +30,9 @@ struct Cli {
     /// How long the operator is watched while nothing happens, in seconds
     #[arg(long, default_value_t = 60)]
     idle: u64,
-    /// How many objects the operator, and the bare writer, work on at once
-    #[arg(long, default_value_t = 32)]
-    concurrency: u16,
+    /// How long Vault is sealed, in seconds; 0 leaves that round out
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=240))]
+    outage: u64,
     /// What cargo adds by itself
     #[arg(long, hide = true)]
     bench: bool,
@@ -47,35 +53,53 @@ async fn bench(cli: &Cli) -> Result<()> {
         "starting the servers, with fsync, and making {} objects …",
         cli.objects
     ));
-    let concurrency: &'static str = cli.concurrency.to_string().leak();
+    let machine = machine::describe()?;
     let options = GroundOptions {
         fsync: true,
-        flags: vec!["--log-level", "info", "--concurrency", concurrency],
+        flags: vec!["--log-level", "info"],
         ..GroundOptions::default()
     };
     let ground = Ground::own(&options).await?;
     ground.operator()?.stop().await?;
     let shop = setup::furnish(&ground, "bench", cli.objects).await?;
-    let still = rounds::still(&ground).await?;
+    calm::wait(&ground).await?;
+    let rounds = measure(cli, &ground, &shop).await?;
+    report::say(&report::table(&rounds));
+    report::say(&machine::tell(&machine, &ground).await?);
+    Ok(())
+}
+
+/// Round by round, in an order in which no round pays for the one before it.
+async fn measure(cli: &Cli, ground: &Ground, shop: &setup::Shop) -> Result<rounds::Rounds> {
+    let still = rounds::still(ground).await?;
     report::say("from cold …");
-    let cold = rounds::cold(&ground, &shop).await?;
+    let cold = rounds::cold(ground, shop).await?;
     report::say("restarting …");
-    let restart = rounds::restart(&ground).await?;
+    let restart = rounds::restart(ground).await?;
     report::say(&format!("idle for {} s …", cli.idle));
-    let idle = rounds::idle(&ground, cli.idle).await?;
-    let peak = rounds::peak(&ground)?;
+    let idle = rounds::idle(ground, cli.idle).await?;
+    report::say("editing Secrets …");
+    let repairs = harm::repair(ground, shop).await?;
+    let outage = if cli.outage > 0 {
+        report::say(&format!("sealing Vault for {} s …", cli.outage));
+        Some(harm::outage(ground, Duration::from_secs(cli.outage)).await?)
+    } else {
+        None
+    };
+    report::say("changing a path that many objects use …");
+    let shared = shared::change(ground, cli.objects).await?;
     ground.operator()?.stop().await?;
     report::say("the bare writer …");
-    let bare = bare::run(&ground, &shop, usize::from(cli.concurrency)).await?;
-    let rounds = rounds::Rounds {
+    let bare = bare::run(ground, shop).await?;
+    Ok(rounds::Rounds {
         objects: cli.objects,
         still,
         cold,
         restart,
         idle,
-        peak,
+        repairs,
+        outage,
+        shared,
         bare,
-    };
-    report::say(&report::table(&rounds));
-    Ok(())
+    })
 }

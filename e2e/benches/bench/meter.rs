@@ -27,12 +27,15 @@ pub struct Meter {
     start: Instant,
     mark: Mark,
     cpu: Cpu,
+    machine: f64,
 }
 
 /// What a stretch cost.
 pub struct Cost {
     pub wall: Duration,
     pub cpu: Cpu,
+    /// CPU time of everything on the machine, in milliseconds.
+    pub machine: f64,
     pub kube: KubeRequests,
     pub vault: VaultRequests,
 }
@@ -41,6 +44,11 @@ impl Cost {
     /// CPU time of all processes, in milliseconds.
     pub fn total_cpu(&self) -> f64 {
         self.cpu.values().sum()
+    }
+
+    /// How many cores were busy with something else: this program, the controller manager, and strangers.
+    pub fn cores_elsewhere(&self) -> f64 {
+        (self.machine - self.total_cpu()).max(0.0) / 1000.0 / self.wall.as_secs_f64()
     }
 }
 
@@ -51,6 +59,7 @@ impl Meter {
         Ok(Self {
             mark,
             cpu: cpu(ground, writer)?,
+            machine: cpu_of_machine()?,
             start: Instant::now(),
         })
     }
@@ -58,12 +67,14 @@ impl Meter {
     /// Ends at once; what is asked of the servers from here on is not counted.
     pub async fn end(self, ground: &Ground, writer: Option<u32>) -> Result<Cost> {
         let (wall, end) = (self.start.elapsed(), cpu(ground, writer)?);
+        let machine = cpu_of_machine()? - self.machine;
         let cpu = end.iter().map(|(who, after)| {
             let before = self.cpu.get(who).copied().unwrap_or_default();
             (*who, after - before)
         });
         Ok(Cost {
             wall,
+            machine,
             cpu: cpu.collect(),
             kube: ground.kube_requests(&self.mark).await?,
             vault: self.mark.vault_requests()?,
@@ -98,14 +109,37 @@ fn cpu_of(id: u32) -> Result<f64> {
     Ok(f64::from(ticks) * MILLIS_PER_TICK)
 }
 
+/// CPU time that the machine has used, in milliseconds, with what its host took away from it.
+fn cpu_of_machine() -> Result<f64> {
+    let text = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    let line = text.lines().next().unwrap_or_default();
+    // User, nice and system, then idle and waiting, then both kinds of interrupts, then stolen.
+    let ticks = [1, 2, 3, 6, 7, 8].map(|field| {
+        let ticks = line.split_whitespace().nth(field);
+        ticks
+            .and_then(|ticks| ticks.parse::<f64>().ok())
+            .unwrap_or_default()
+    });
+    Ok(ticks.iter().sum::<f64>() * MILLIS_PER_TICK)
+}
+
 /// Linux tells times in hundredths of a second, whatever its own clock.
 const MILLIS_PER_TICK: f64 = 10.0;
 
 /// The most memory that a process has had, in MiB.
 pub fn peak_memory(id: u32) -> Result<f64> {
+    status(id, "VmHWM:")
+}
+
+/// The memory that a process has, in MiB.
+pub fn memory(id: u32) -> Result<f64> {
+    status(id, "VmRSS:")
+}
+
+fn status(id: u32, line: &str) -> Result<f64> {
     let file = format!("/proc/{id}/status");
     let text = fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-    Ok(kibibytes.with_context(|| format!("find VmHWM in {file}"))? / 1024.0)
+    let found = text.lines().find_map(|text| text.strip_prefix(line));
+    let kibibytes = found.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    Ok(kibibytes.with_context(|| format!("find {line} in {file}"))? / 1024.0)
 }

@@ -1,5 +1,6 @@
 //! What is measured, round by round.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -11,8 +12,10 @@ use vaultbridge_e2e::Ground;
 use vaultbridge_e2e::wait::until;
 
 use crate::bare::Bare;
-use crate::meter::{Cost, Meter, peak_memory};
-use crate::setup::Shop;
+use crate::harm::Outage;
+use crate::meter::{Cost, Meter, memory, peak_memory};
+use crate::setup::{MANAGED, Shop, password, password_of};
+use crate::shared::Shared;
 
 /// How long the servers are watched while the operator does not run.
 const STILL: Duration = Duration::from_secs(20);
@@ -29,9 +32,12 @@ pub struct Rounds {
     pub still: Cost,
     pub cold: Cost,
     pub restart: Restart,
-    pub idle: Cost,
-    /// The most memory that the operator had, from cold and after the restart, in MiB.
-    pub peak: f64,
+    pub idle: Idle,
+    /// How long each of the edited Secrets was wrong.
+    pub repairs: Vec<Duration>,
+    /// Absent if it was not asked for.
+    pub outage: Option<Outage>,
+    pub shared: Shared,
     pub bare: Bare,
 }
 
@@ -94,17 +100,25 @@ pub async fn restart(ground: &Ground) -> Result<Restart> {
     })
 }
 
-/// Nothing happens but polls.
-pub async fn idle(ground: &Ground, seconds: u64) -> Result<Cost> {
-    let operator = Some(ground.operator()?.service().id()?);
-    let meter = Meter::start(ground, operator).await?;
-    tokio::time::sleep(Duration::from_secs(seconds)).await;
-    meter.end(ground, operator).await
+/// A while in which nothing happens but polls.
+pub struct Idle {
+    pub cost: Cost,
+    /// The memory that the operator had at its end, in MiB.
+    pub memory: f64,
+    /// The most that it had since it was started, in MiB.
+    pub peak: f64,
 }
 
-/// The most memory that the operator has had since it was started, in MiB.
-pub fn peak(ground: &Ground) -> Result<f64> {
-    peak_memory(ground.operator()?.service().id()?)
+/// Nothing happens but polls.
+pub async fn idle(ground: &Ground, seconds: u64) -> Result<Idle> {
+    let operator = ground.operator()?.service().id()?;
+    let meter = Meter::start(ground, Some(operator)).await?;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    Ok(Idle {
+        cost: meter.end(ground, Some(operator)).await?,
+        memory: memory(operator)?,
+        peak: peak_memory(operator)?,
+    })
 }
 
 async fn synced(ground: &Ground) -> Result<usize> {
@@ -122,18 +136,13 @@ async fn synced(ground: &Ground) -> Result<usize> {
 
 async fn check_secrets(ground: &Ground, shop: &Shop) -> Result<()> {
     let api: Api<Secret> = Api::all(ground.control_plane().client().clone());
-    let label = ListParams::default().labels("app.kubernetes.io/managed-by=vaultbridge");
+    let label = ListParams::default().labels(MANAGED);
     let right = api.list(&label).await?.into_iter().filter(|secret| {
         let name = secret.metadata.name.as_deref().unwrap_or_default();
-        let number = name.strip_prefix("app-").unwrap_or_default();
-        let expected = format!("password-of-{number}");
-        let data = secret.data.as_ref();
-        data.is_some_and(|data| {
-            data.len() == 2
-                && data
-                    .get("password")
-                    .is_some_and(|one| one.0 == expected.as_bytes())
-        })
+        let number = name.strip_prefix("app-").map(str::parse);
+        let keys = secret.data.as_ref().map_or(0, BTreeMap::len);
+        matches!(number, Some(Ok(number)) if password(secret) == password_of(number).as_bytes())
+            && keys == 2
     });
     let right = right.count();
     ensure!(
