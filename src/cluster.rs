@@ -6,6 +6,7 @@
 
 pub mod caches;
 pub mod events;
+pub mod guarded;
 pub mod managed_fields;
 pub mod references;
 pub mod secret_meta;
@@ -15,5 +16,6 @@ pub mod tokens;
 pub mod write_error;
 
 pub use caches::{Caches, Key};
+pub use guarded::Guarded;
 pub use secret_meta::SecretMeta;
 pub use write_error::WriteError;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -21,8 +20,8 @@ use tracing::{debug, warn};
 
 use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
-use crate::cluster::caches::{Change, pauses};
-use crate::cluster::{Key, WriteError};
+use crate::cluster::caches::{Change, how_to_list, pauses};
+use crate::cluster::{Guarded, Key, WriteError};
 use crate::objects::Rival;
 use crate::reconcile::{self, Context};
 use crate::shares::Shares;
@@ -33,14 +32,14 @@ const CONNECTIONS_AT_ONCE: u16 = 64;
 /// Runs passes over VaultSecrets until `shutdown`, at most `concurrency` at once; those under way are finished.
 pub async fn run_secrets(
     context: Arc<Context>,
-    writer: Writer<DeserializeGuard<VaultSecret>>,
+    writer: Writer<Guarded<VaultSecret>>,
     wakes: mpsc::UnboundedReceiver<Key>,
     concurrency: u16,
     listed: watch::Sender<bool>,
     shutdown: watch::Receiver<bool>,
 ) {
     let store = writer.as_reader();
-    let api = Api::<DeserializeGuard<VaultSecret>>::all(context.client.clone());
+    let api = Api::<Guarded<VaultSecret>>::all(context.client.clone());
     let own =
         objects(api, writer, context.clone(), listed, index_secret).map(|key| object_ref(&key));
     let woken = receive(wakes).map(|key| object_ref(&key));
@@ -77,13 +76,13 @@ pub async fn run_secrets(
 /// Runs passes over VaultConnections until `shutdown`.
 pub async fn run_connections(
     context: Arc<Context>,
-    writer: Writer<DeserializeGuard<VaultConnection>>,
+    writer: Writer<Guarded<VaultConnection>>,
     wakes: mpsc::UnboundedReceiver<String>,
     listed: watch::Sender<bool>,
     shutdown: watch::Receiver<bool>,
 ) {
     let store = writer.as_reader();
-    let api = Api::<DeserializeGuard<VaultConnection>>::all(context.client.clone());
+    let api = Api::<Guarded<VaultConnection>>::all(context.client.clone());
     let own = objects(api, writer, context.clone(), listed, index_connection)
         .map(|key| ObjectRef::new(&key.name));
     let woken = receive(wakes).map(|name| ObjectRef::new(&name));
@@ -151,14 +150,14 @@ fn wake_references(key: &Key, kind: CaBundleKind, context: &Context) {
 }
 
 /// What an object's event means for the indexes. `None` is a deletion. Returns whether the object itself needs a pass.
-type Index<K> = fn(&Key, Option<&DeserializeGuard<K>>, &Arc<Context>) -> bool;
+type Index<K> = fn(&Key, Option<&Guarded<K>>, &Arc<Context>) -> bool;
 
 /// What is to be kept of a kind while its watch is followed.
 struct Follower<K: Resource<DynamicType = ()> + Clone + 'static>
 where
-    DeserializeGuard<K>: Resource<DynamicType = ()>,
+    Guarded<K>: Resource<DynamicType = ()>,
 {
-    writer: Writer<DeserializeGuard<K>>,
+    writer: Writer<Guarded<K>>,
     context: Arc<Context>,
     listed: watch::Sender<bool>,
     index: Index<K>,
@@ -169,8 +168,8 @@ where
 
 /// Follows the watch of a kind: keeps the store and the indexes, and yields the objects that need a pass.
 fn objects<K>(
-    api: Api<DeserializeGuard<K>>,
-    writer: Writer<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
+    writer: Writer<Guarded<K>>,
     context: Arc<Context>,
     listed: watch::Sender<bool>,
     index: Index<K>,
@@ -178,10 +177,6 @@ fn objects<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let config = watcher::Config {
-        page_size: None,
-        ..watcher::Config::default()
-    };
     let mut follower = Follower {
         writer,
         context,
@@ -190,11 +185,11 @@ where
         known: HashSet::new(),
         fresh: HashSet::new(),
     };
-    watcher(api, config)
+    watcher(api, how_to_list())
         .backoff(pauses())
         .flat_map(move |event| {
             let touched = match event {
-                Ok(event) => follower.take_in(&lean(event)),
+                Ok(event) => follower.take_in(&event),
                 Err(error) => {
                     warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
                     Vec::new()
@@ -209,7 +204,7 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     /// Takes in an event and returns the objects that need a pass.
-    fn take_in(&mut self, event: &watcher::Event<DeserializeGuard<K>>) -> Vec<Key> {
+    fn take_in(&mut self, event: &watcher::Event<Guarded<K>>) -> Vec<Key> {
         self.writer.apply_watcher_event(event);
         match event {
             watcher::Event::Init => self.fresh.clear(),
@@ -243,11 +238,7 @@ where
     }
 }
 
-fn index_secret(
-    key: &Key,
-    object: Option<&DeserializeGuard<VaultSecret>>,
-    context: &Arc<Context>,
-) -> bool {
+fn index_secret(key: &Key, object: Option<&Guarded<VaultSecret>>, context: &Arc<Context>) -> bool {
     let Some(Ok(object)) = object.map(|object| &object.0) else {
         // Gone, or unreadable: either way it has no claim on any Secret.
         let holds = |target: &Key, rival: &Rival| context.holds(target, rival);
@@ -268,7 +259,7 @@ fn index_secret(
 
 fn index_connection(
     key: &Key,
-    object: Option<&DeserializeGuard<VaultConnection>>,
+    object: Option<&Guarded<VaultConnection>>,
     context: &Arc<Context>,
 ) -> bool {
     if object.is_none() {
@@ -288,23 +279,7 @@ fn wake_all(keys: Vec<Key>, context: &Context) {
     }
 }
 
-/// Drops what no decision needs and what would fill the memory.
-fn lean<K: Resource>(
-    mut event: watcher::Event<DeserializeGuard<K>>,
-) -> watcher::Event<DeserializeGuard<K>>
-where
-    DeserializeGuard<K>: Resource,
-{
-    if let watcher::Event::Apply(object)
-    | watcher::Event::InitApply(object)
-    | watcher::Event::Delete(object) = &mut event
-    {
-        object.meta_mut().managed_fields = None;
-    }
-    event
-}
-
-fn object_ref(key: &Key) -> ObjectRef<DeserializeGuard<VaultSecret>> {
+fn object_ref(key: &Key) -> ObjectRef<Guarded<VaultSecret>> {
     ObjectRef::new(&key.name).within(&key.namespace)
 }
 
@@ -323,10 +298,10 @@ pub async fn check_api(client: &Client, address: &str) -> anyhow::Result<()> {
     let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
     let namespaces = namespaces.list_metadata(&one).await;
     namespaces.map_err(|error| hint("Namespace", error, address))?;
-    let secrets = Api::<DeserializeGuard<VaultSecret>>::all(client.clone());
+    let secrets = Api::<Guarded<VaultSecret>>::all(client.clone());
     let secrets = secrets.list_metadata(&one).await;
     secrets.map_err(|error| hint("VaultSecret", error, address))?;
-    let connections = Api::<DeserializeGuard<VaultConnection>>::all(client.clone());
+    let connections = Api::<Guarded<VaultConnection>>::all(client.clone());
     let connections = connections.list_metadata(&one).await;
     connections.map_err(|error| hint("VaultConnection", error, address))?;
     Ok(())

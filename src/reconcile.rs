@@ -32,7 +32,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource};
@@ -54,7 +53,7 @@ use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
-use crate::cluster::{Caches, Key};
+use crate::cluster::{Caches, Guarded, Key};
 use crate::connections::{Connection, Connections};
 use crate::heavy;
 use crate::metrics::Metrics;
@@ -82,7 +81,7 @@ pub struct Context {
     /// Who wants to write what.
     pub objects: Objects,
     /// The VaultConnections.
-    pub connection_store: Store<DeserializeGuard<VaultConnection>>,
+    pub connection_store: Store<Guarded<VaultConnection>>,
     /// The servers that they name.
     pub connections: Connections,
     /// Vault tokens, one per identity.
@@ -124,7 +123,7 @@ pub struct Settings {
 /// One pass over one object. Whatever happens in it, the next one is scheduled, and nobody else is disturbed: it is a task
 /// of its own, so that a long piece of work in it, or a panic, is its own affair.
 pub async fn reconcile(
-    object: Arc<DeserializeGuard<VaultSecret>>,
+    object: Arc<Guarded<VaultSecret>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
     let key = Key::of(object.meta());
@@ -147,9 +146,9 @@ pub async fn reconcile(
 }
 
 /// A pass with its report, whatever happens in it.
-async fn whole(object: Arc<DeserializeGuard<VaultSecret>>, context: Arc<Context>) -> Action {
+async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Action {
     let object = match &object.0 {
-        Ok(object) => Arc::new(object.clone()),
+        Ok(object) => object.clone(),
         Err(invalid) => return publish::undecodable(&invalid.error, &object, &context).await,
     };
     let observed = observe::observe(object, &context).await;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::client::ClientBuilder;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::{Client, Config};
@@ -22,7 +21,7 @@ use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
 use crate::cluster::caches::{Change, Watches};
 use crate::cluster::events::Events;
 use crate::cluster::secrets::SecretWrite;
-use crate::cluster::{Caches, Key, WriteError, references, secrets};
+use crate::cluster::{Caches, Guarded, Key, WriteError, references, secrets};
 use crate::connections::Connections;
 use crate::controller;
 use crate::http::{self, Health};
@@ -152,7 +151,7 @@ fn context(
     client: Client,
     keys: Keys,
     metrics: Metrics,
-    connection_store: Store<DeserializeGuard<VaultConnection>>,
+    connection_store: Store<Guarded<VaultConnection>>,
     options: &Options,
 ) -> (Arc<Context>, Wakes, Watches) {
     let (change_sender, changes) = mpsc::unbounded_channel();
@@ -203,7 +202,7 @@ fn context(
 async fn control(
     context: Arc<Context>,
     wakes: Wakes,
-    connection_writer: Writer<DeserializeGuard<VaultConnection>>,
+    connection_writer: Writer<Guarded<VaultConnection>>,
     concurrency: u16,
     ready: Arc<AtomicBool>,
     shutdown: watch::Receiver<bool>,

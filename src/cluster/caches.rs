@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 pub use self::cache::{Cache, Kept, OwnerOf};
 use self::watches::Sink;
-pub use self::watches::{Lost, Watches, pauses};
+pub use self::watches::{Lost, Watches, how_to_list, pauses};
 use super::secret_meta::SecretMeta;
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.

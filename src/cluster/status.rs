@@ -8,7 +8,8 @@ use kube::{Api, Client};
 use super::write_error::WriteError;
 use crate::api::{MANAGER, VaultConnection, VaultSecret};
 
-/// Replaces the status of `object`, whose `resourceVersion` is the precondition. Returns the object as it is now.
+/// Replaces the status of `object`, whose `resourceVersion` is the precondition. Returns the object as it is now, without its
+/// `managedFields`, which are as long as the rest.
 pub async fn replace_vault_secret(
     client: &Client,
     object: &VaultSecret,
@@ -17,13 +18,15 @@ pub async fn replace_vault_secret(
         client.clone(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
     );
-    Ok(api
+    let mut written = api
         .replace_status(
             object.metadata.name.as_deref().unwrap_or_default(),
             &params(),
             object,
         )
-        .await?)
+        .await?;
+    written.metadata.managed_fields = None;
+    Ok(written)
 }
 
 /// Replaces the status of `object`, whose `resourceVersion` is the precondition.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use tracing::{debug, error, info, warn};
 
@@ -20,8 +19,8 @@ use super::Context;
 use crate::api::Reason;
 use crate::api::condition::Verdict;
 use crate::api::vault_connection::VaultConnection;
-use crate::cluster::WriteError;
 use crate::cluster::events::Notice;
+use crate::cluster::{Guarded, WriteError};
 use crate::connections::{Connection, Entry, Outage, Reachability, probe};
 use crate::schedule;
 use crate::vault::{self, Client, Health};
@@ -46,7 +45,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// One pass over one VaultConnection, a task of its own, within bounds: whatever happens in it, the server is probed again.
 pub async fn reconcile(
-    object: Arc<DeserializeGuard<VaultConnection>>,
+    object: Arc<Guarded<VaultConnection>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
     let name = object.meta().name.clone().unwrap_or_default();
@@ -71,7 +70,7 @@ pub async fn reconcile(
     }
 }
 
-async fn whole(object: &DeserializeGuard<VaultConnection>, context: &Context) -> Action {
+async fn whole(object: &Guarded<VaultConnection>, context: &Context) -> Action {
     let object = match &object.0 {
         Ok(object) => object,
         Err(invalid) => return undecodable(&invalid.error, object, context).await,
@@ -186,11 +185,7 @@ async fn ask(client: &Client) -> Result<Health, vault::Error> {
 }
 
 /// A connection that this program cannot read: told on it, once, and unusable for all who name it.
-async fn undecodable(
-    why: &str,
-    object: &DeserializeGuard<VaultConnection>,
-    context: &Context,
-) -> Action {
+async fn undecodable(why: &str, object: &Guarded<VaultConnection>, context: &Context) -> Action {
     let name = object.meta().name.clone().unwrap_or_default();
     let message =
         format!("it cannot be read: {why}; compare the installed CRDs with the operator's version");

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use kube::Resource;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use tracing::{debug, info, warn};
 
@@ -12,7 +11,7 @@ use super::observe::Observed;
 use super::report::{Report, Trouble};
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::events::Notice;
-use crate::cluster::{Key, WriteError, status};
+use crate::cluster::{Guarded, Key, WriteError, status};
 
 /// Tells the world what the pass came to.
 pub async fn publish(observed: &Observed, report: Report, context: &Context) -> Action {
@@ -105,11 +104,7 @@ async fn write_status(
 }
 
 /// An object that this program cannot read: told on the object itself, once, and passed over.
-pub async fn undecodable(
-    why: &str,
-    object: &DeserializeGuard<VaultSecret>,
-    context: &Context,
-) -> Action {
+pub async fn undecodable(why: &str, object: &Guarded<VaultSecret>, context: &Context) -> Action {
     let key = Key::of(object.meta());
     warn!(
         namespace = key.namespace,

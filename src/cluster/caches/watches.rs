@@ -20,6 +20,9 @@ use tracing::warn;
 use super::{Cache, Caches, Change, Kept, Key};
 use crate::retry;
 
+/// How many objects a page of a list has.
+const PAGE: u32 = 250;
+
 /// The watches, each on a task of its own. They end with this.
 #[derive(Default)]
 pub struct Watches {
@@ -93,18 +96,22 @@ pub fn pauses() -> watcher::ExponentialBackoff {
     retry::of_watches().into()
 }
 
+/// Lists come in pages, so that memory is bounded by a page and not by the cluster. From Kubernetes 1.34 on all pages are served from the API
+/// server's memory; before that all but the first are read from etcd.
+pub fn how_to_list() -> watcher::Config {
+    watcher::Config {
+        page_size: Some(PAGE),
+        ..watcher::Config::default()
+    }
+}
+
 /// Follows a watch for ever.
 async fn fill<K, V>(api: Api<PartialObjectMeta<K>>, cache: &Cache<V>, sink: &Sink)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     V: Kept,
 {
-    // One list without pages is served from the API server's memory; pages would be read from etcd.
-    let config = watcher::Config {
-        page_size: None,
-        ..watcher::Config::default()
-    };
-    let mut events = watcher(api, config).backoff(pauses()).boxed();
+    let mut events = watcher(api, how_to_list()).backoff(pauses()).boxed();
     let mut fresh = HashMap::new();
     while let Some(event) = events.next().await {
         match event {

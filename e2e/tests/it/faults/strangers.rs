@@ -35,7 +35,7 @@ fn an_object_that_cannot_be_read_is_told_and_disturbs_nobody() -> Result<()> {
               sources: [{ name: app, kv: { path: $tenant/healthy } }]
               refresh: { interval: 5 }";
         apply_strange(t, strange).await?;
-        let words = ["cannot be read", "Expected a string", "CRDs"];
+        let words = ["cannot be read", "integer `5`, expected a string", "CRDs"];
         let event = t
             .event("VaultSecret", "strange", "InvalidSpec", &words)
             .await?;
