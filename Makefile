@@ -15,7 +15,7 @@ GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  SERVER=vault runs demo, dev, test and e2e on HashiCorp Vault instead of OpenBao."
+	@echo "  SERVER=vault runs demo, dev, test, e2e and bench on HashiCorp Vault instead of OpenBao."
 
 demo: build ## Watch it work on real servers: a Secret is made, changes, heals and goes
 	@SERVER=$(SERVER) $(GROUND) demo

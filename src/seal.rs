@@ -53,7 +53,7 @@ struct KeyId(String);
 pub enum KeysError {
     /// The entry that names the key in use is not there.
     #[error(
-        "find entry \"{CURRENT}\" in the key Secret: restore it with the id of one of the other entries, or delete the Secret to have new keys made (every Secret is then read from Vault once more)"
+        "find entry \"{CURRENT}\" in the key Secret: restore it with the id of one of the other entries, or delete the Secret to have new keys made (some Secrets are then written once more)"
     )]
     NoCurrent,
     /// The entry that names the key in use names no entry. What it holds is not shown: it may be a key in the wrong place.

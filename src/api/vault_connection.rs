@@ -76,8 +76,8 @@ pub struct VaultConnectionSpec {
     #[serde(default)]
     #[schemars(extend("maxProperties" = 16))]
     #[x_kube(validation = Rule::new("self.all(k, size(k) <= 128 && k.matches('^[A-Za-z0-9-]+$'))").message("header names consist of letters, digits and '-', at most 128"))]
-    #[x_kube(validation = Rule::new("self.all(k, !k.lowerAscii().startsWith('x-vault-') && !(k.lowerAscii() in ['authorization', 'host', 'content-length', 'content-type', 'transfer-encoding', 'connection']))")
-        .message("X-Vault-*, Authorization, Host, Content-*, Transfer-Encoding and Connection are reserved"))]
+    #[x_kube(validation = Rule::new("self.all(k, !k.lowerAscii().startsWith('x-vault-') && !(k.lowerAscii() in ['accept-encoding', 'authorization', 'connection', 'content-encoding', 'content-length', 'content-type', 'cookie', 'expect', 'host', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade']))")
+        .message("X-Vault-*, and Accept-Encoding, Authorization, Connection, Content-Encoding, Content-Length, Content-Type, Cookie, Expect, Host, Proxy-Authorization, TE, Trailer, Transfer-Encoding and Upgrade are reserved: remove them"))]
     #[x_kube(validation = Rule::new(r"self.all(k, !self[k].matches('[\\x00-\\x08\\x0a-\\x1f\\x7f]'))").message("header values must not contain control characters"))]
     pub headers: BTreeMap<String, BoundedText<1024>>,
 
