@@ -393,7 +393,7 @@ mod tests {
         let set = |data: &mut SecretData, key: &str, value: &str| {
             data.insert(key.to_owned(), SecretBytes::from(value));
         };
-        insta::assert_snapshot!(problem(&|data| data.clear()), @r#"find entry "current" in the key Secret: restore it with the id of one of the other entries, or delete the Secret to have new keys made (every Secret is then read from Vault once more)"#);
+        insta::assert_snapshot!(problem(&|data| data.clear()), @r#"find entry "current" in the key Secret: restore it with the id of one of the other entries, or delete the Secret to have new keys made (some Secrets are then written once more)"#);
         insta::assert_snapshot!(problem(&|data| set(data, "current", "k7")), @r#"find the key that entry "current" of the key Secret names: make it one of the ids ["k1"]"#);
         insta::assert_snapshot!(problem(&|data| set(data, "k1", "short")), @r#"use entry "k1" of the key Secret: a key has 32 bytes, this one 5; restore or remove the entry"#);
         insta::assert_snapshot!(problem(&|data| set(data, "Old", "12345678901234567890123456789012")), @r#"use "Old" as the id of a key: an id is 1 to 32 characters of a-z and 0-9; remove or rename the entry of the key Secret"#);

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-pub use json::{Children, JsonError, JsonRef, SecretJson};
+pub use json::{Children, JsonError, JsonRef, SecretJson, is_pointer};
 
 /// The `data` of a Secret, by key, in key order.
 pub type SecretData = BTreeMap<String, SecretBytes>;

@@ -11,6 +11,7 @@ use crate::api::Reason;
 use crate::cluster::SecretMeta;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::objects::Rival;
+use crate::record::Record;
 
 /// What we may do with the name.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +54,7 @@ pub fn claim(job: &Job, observed: &Observed) -> Claim {
 
 /// UID of the object that the Secret belongs to: by its record, or by its owner reference if the record was spoilt.
 fn holder(observed: &Observed) -> Option<&str> {
-    let by_record = observed
-        .record
-        .as_ref()
-        .map(|record| record.owner_uid.as_str());
+    let by_record = own_record(observed).map(|record| record.owner_uid.as_str());
     let owners = observed
         .target
         .iter()
@@ -103,8 +101,15 @@ fn is_ours(job: &Job, observed: &Observed, holder: Option<&str>) -> bool {
 
 /// Whether the record names the object of that name as the owner.
 fn bears_the_name(observed: &Observed, name: &str) -> bool {
-    let record = observed.record.as_ref();
-    record.is_some_and(|record| record.owner_name == name)
+    own_record(observed).is_some_and(|record| record.owner_name == name)
+}
+
+/// The record, if we have ever written the Secret that bears it. Whoever copies one of our Secrets copies its record too, and the copy is
+/// theirs.
+fn own_record(observed: &Observed) -> Option<&Record> {
+    let secret = observed.target.as_ref()?;
+    let written = secret.owners.our_keys > 0 || !secret.owners.annotations.is_empty();
+    observed.record.as_ref().filter(|_| written)
 }
 
 #[cfg(test)]

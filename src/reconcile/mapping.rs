@@ -2,8 +2,9 @@
 
 use super::failure::Failure;
 use crate::api::VaultSecret;
-use crate::api::vault_secret::{ConflictPolicy, DataEntry};
+use crate::api::vault_secret::{ConflictPolicy, DataEntry, DataFrom};
 use crate::render::{self, Content, Mapping};
+use crate::sensitive::is_pointer;
 
 /// The keys that the object asks for; fails where it names a source that it does not have.
 pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
@@ -23,6 +24,11 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
         optional,
     } in &spec.data
     {
+        if field.starts_with('/') && !is_pointer(field) {
+            return Err(Failure::invalid(format!(
+                "spec.data[{key}].field: in a JSON pointer write ~0 for ~ and ~1 for /; a ~ alone leads nowhere"
+            )));
+        }
         let content = match (source, value) {
             (Some(source), None) if known(source) => Content::Field {
                 source: source.clone(),
@@ -47,13 +53,6 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
     if let Some(copy) = spec.data_from.iter().find(|copy| !known(&copy.source)) {
         return Err(unknown("spec.dataFrom[].source".into(), &copy.source));
     }
-    let copies = spec
-        .data_from
-        .iter()
-        .map(|copy| render::Copy {
-            source: copy.source.clone(),
-        })
-        .collect();
     let conflict_policy = match spec.conflict_policy {
         ConflictPolicy::Error => render::ConflictPolicy::Error,
         ConflictPolicy::FirstWins => render::ConflictPolicy::FirstWins,
@@ -61,7 +60,13 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
     };
     Ok(Mapping {
         entries,
-        copies,
+        copies: spec.data_from.iter().map(copy).collect(),
         conflict_policy,
     })
+}
+
+fn copy(DataFrom { source }: &DataFrom) -> render::Copy {
+    render::Copy {
+        source: source.clone(),
+    }
 }

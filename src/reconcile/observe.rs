@@ -136,7 +136,11 @@ fn leftovers(
     };
     owned
         .into_iter()
-        .filter(|(key, secret)| key != target && !secret.deleting && is_earlier(secret))
+        .filter(|(key, secret)| {
+            // A Secret elsewhere that bears our record was not put there by us.
+            let is_other = key != target && key.namespace == target.namespace;
+            is_other && !secret.deleting && is_earlier(secret)
+        })
         .collect()
 }
 

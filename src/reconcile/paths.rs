@@ -1,11 +1,18 @@
 //! Which paths may be asked of Vault.
 
-/// Checks the place of a KV source as a person wrote it. The problem begins with the name of the field below `kv`.
-pub fn check_kv(mount: &str, path: &str) -> Result<(), String> {
+/// Checks the place of a KV source as a person wrote it, with a mount that is said to be of version 1 (`plain`) or not. The
+/// problem begins with the name of the field below `kv`.
+pub fn check_kv(mount: &str, path: &str, plain: bool) -> Result<(), String> {
     check(path).map_err(|problem| format!("path {problem}"))?;
     if !mount.is_empty() {
         let checked = check(mount).and_then(|()| check_whole_mount(mount));
-        return checked.map_err(|problem| format!("mount {problem}"));
+        checked.map_err(|problem| format!("mount {problem}"))?;
+        // Version 1 has nothing between mount and path. What is said to be a mount may be a Vault namespace, and the path then
+        // leads out of any KV engine: to the token's own data, for one.
+        if plain && check_whole_mount(path).is_err() {
+            return Err("path must not have sys, auth, identity or cubbyhole as a segment where mount and engineVersion V1 are both set; leave engineVersion out, and Vault is asked".into());
+        }
+        return Ok(());
     }
     if !path.contains('/') {
         return Err("path needs its mount in front, as in the vault CLI (secret/shop/orders), or set kv.mount".into());
@@ -53,8 +60,9 @@ mod tests {
     #[test]
     fn a_kv_place_names_its_mount_once_and_the_problem_names_the_field() {
         for (mount, path) in [("", "secret/a"), ("secret", "auth/smtp"), ("secret", "a")] {
-            assert_eq!(check_kv(mount, path), Ok(()));
+            assert_eq!(check_kv(mount, path, false), Ok(()));
         }
+        assert_eq!(check_kv("kv", "shop/orders", true), Ok(()));
         for (mount, path, problem) in [
             ("", "orders", "path needs its mount in front"),
             ("", "sys/mounts", "path must be a path of a KV engine"),
@@ -67,8 +75,16 @@ mod tests {
             ("secret", "a//b", "path must not have empty segments"),
             ("a\\b", "c", "mount must not contain"),
         ] {
-            let found = check_kv(mount, path).unwrap_err();
+            let found = check_kv(mount, path, false).unwrap_err();
             assert!(found.starts_with(problem), "{mount} {path}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_passes_for_a_mount_of_version_1_leads_nowhere_else() {
+        for path in ["auth/token/lookup-self", "team-b/sys/mounts", "a/identity"] {
+            let found = check_kv("team-a", path, true).unwrap_err();
+            assert!(found.contains("engineVersion V1"), "{path}: {found}");
         }
     }
 

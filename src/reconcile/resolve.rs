@@ -244,7 +244,7 @@ fn source(source: &Source) -> Result<SourceJob, Failure> {
             "spec.sources[{name}]: set exactly one engine member: kv"
         )));
     };
-    paths::check_kv(mount, path)
+    paths::check_kv(mount, path, *engine_version == KvEngineVersion::V1)
         .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].kv.{problem}")))?;
     let engine = match engine_version {
         KvEngineVersion::Auto => None,

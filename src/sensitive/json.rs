@@ -148,8 +148,12 @@ impl<'a> JsonRef<'a> {
 }
 
 impl<'a> Children<'a> {
-    /// The one that a step of a JSON pointer (RFC 6901) leads to: the text between two slashes.
+    /// The one that a step of a JSON pointer (RFC 6901) leads to: the text between two slashes. A `~` that is no escape leads
+    /// nowhere: each place has one spelling, so that nobody can have it read again under another.
     pub fn at(&self, step: &str) -> Option<JsonRef<'a>> {
+        if !is_pointer(step) {
+            return None;
+        }
         let name = step.replace("~1", "/").replace("~0", "~");
         match self {
             Self::Members(members) => members.get(&name).copied(),
@@ -157,6 +161,13 @@ impl<'a> Children<'a> {
             Self::Nothing => None,
         }
     }
+}
+
+/// Whether each `~` of a JSON pointer, or of a step of one, begins an escape: `~0` for itself, `~1` for a slash.
+pub fn is_pointer(text: &str) -> bool {
+    let mut pieces = text.split('~');
+    pieces.next();
+    pieces.all(|piece| piece.starts_with(['0', '1']))
 }
 
 /// How many levels the objects and arrays of a valid JSON text have.

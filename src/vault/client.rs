@@ -59,6 +59,9 @@ pub(super) struct Call<'a> {
 /// The operation of the probe.
 const HEALTH: &str = "health";
 
+/// The operation whose replies are secrets, and may be long.
+pub(super) const READ: &str = "read";
+
 /// The most characters of a name or version that a server may tell about itself.
 const MAX_TOLD: usize = 64;
 
@@ -170,8 +173,12 @@ impl Client {
             _ => inner.limit.place(&self.party).await,
         };
         let began = clock::now();
-        let outcome =
-            transport::exchange(&inner.http, request, inner.timeout, inner.anonymous).await;
+        let limit = match call.operation {
+            READ => transport::MAX_REPLY,
+            _ => transport::MAX_OTHER_REPLY,
+        };
+        let (http, timeout) = (&inner.http, inner.timeout);
+        let outcome = transport::exchange(http, request, timeout, limit, inner.anonymous).await;
         if let Some(observer) = &inner.observer {
             observer.request(call.operation, word(&outcome), began.elapsed());
         }

@@ -9,7 +9,7 @@ use vaultrs::api::kv1::requests::GetSecretRequest;
 use vaultrs::api::kv2::requests::ReadSecretRequest;
 use zeroize::Zeroizing;
 
-use super::client::{Call, Client};
+use super::client::{Call, Client, READ};
 use super::engine::{KvVersion, Mount};
 use super::error::{Error, printable};
 use crate::heavy;
@@ -54,7 +54,7 @@ pub async fn read_kv(
     version: u64,
 ) -> Result<KvReply, Error> {
     let call = Call {
-        operation: "read",
+        operation: READ,
         namespace: Some(namespace),
         token: Some(token),
     };

@@ -21,6 +21,10 @@ use super::settings::{Settings, SettingsError, Target};
 /// The longest reply that is read. Vault's own limit on a request, and so on a stored secret, is 32 MiB, but a
 /// Kubernetes Secret holds one.
 pub(super) const MAX_REPLY: usize = 8 * 1024 * 1024;
+
+/// The longest reply that is read of anything but a secret, an error's words among them. Logins are kept for as long as their
+/// identity is used, so a server must not be able to make them large.
+pub(super) const MAX_OTHER_REPLY: usize = 256 * 1024;
 /// How long connecting may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many redirects within the same origin are followed.
@@ -127,11 +131,13 @@ impl Resolve for Resolver {
     }
 }
 
-/// Sends the request and reads the reply. `anonymous` says that TLS is spoken without a client certificate.
+/// Sends the request and reads the reply, of at most `limit` bytes if it is a success. `anonymous` says that TLS is spoken
+/// without a client certificate.
 pub(super) async fn exchange(
     http: &reqwest::Client,
     request: http::Request<Vec<u8>>,
     timeout: Duration,
+    limit: usize,
     anonymous: bool,
 ) -> Result<Reply, Failure> {
     let broken = |error: reqwest::Error| Failure {
@@ -157,7 +163,12 @@ pub(super) async fn exchange(
         header(http::header::RETRY_AFTER),
         header(http::header::LOCATION),
     );
-    let mut body = Body::with_capacity(response.content_length());
+    let limit = if response.status().is_success() {
+        limit
+    } else {
+        MAX_OTHER_REPLY
+    };
+    let mut body = Body::new(response.content_length(), limit);
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         body.append(&chunk).map_err(|error| Failure {
             error,
@@ -188,25 +199,27 @@ fn into_request(request: http::Request<Vec<u8>>) -> Result<reqwest::Request, Fai
 /// A growing buffer that leaves no copy behind when it moves.
 struct Body {
     bytes: Zeroizing<Vec<u8>>,
+    limit: usize,
 }
 
 impl Body {
-    fn with_capacity(announced: Option<u64>) -> Self {
+    fn new(announced: Option<u64>, limit: usize) -> Self {
         let announced = announced
             .and_then(|length| usize::try_from(length).ok())
             .unwrap_or(4096);
         Self {
-            bytes: Zeroizing::new(Vec::with_capacity(announced.min(MAX_REPLY))),
+            bytes: Zeroizing::new(Vec::with_capacity(announced.min(limit))),
+            limit,
         }
     }
 
     fn append(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let length = self.bytes.len() + chunk.len();
-        if length > MAX_REPLY {
-            return Err(Error::TooLarge { limit: MAX_REPLY });
+        if length > self.limit {
+            return Err(Error::TooLarge { limit: self.limit });
         }
         if length > self.bytes.capacity() {
-            let mut roomier = Zeroizing::new(Vec::with_capacity((length * 2).min(MAX_REPLY)));
+            let mut roomier = Zeroizing::new(Vec::with_capacity((length * 2).min(self.limit)));
             roomier.extend_from_slice(&self.bytes);
             self.bytes = roomier;
         }

@@ -73,6 +73,11 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
             "spec.sources[main].kv.mount must not have empty segments, nor start or end with a slash",
         ),
         (
+            "/sources/0/kv",
+            json!({"mount": "team-a", "engineVersion": "V1", "path": "auth/token/lookup-self"}),
+            "spec.sources[main].kv.path must not have sys, auth, identity or cubbyhole as a segment where mount and engineVersion V1 are both set; leave engineVersion out, and Vault is asked",
+        ),
+        (
             "/sources/0/kv/version",
             json!(-1),
             "spec.sources[main].kv.version must not be negative",
@@ -86,6 +91,11 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
             "/data",
             json!([{"key": "a", "source": "other"}]),
             "spec.data[a].source names source other, which is not one of spec.sources",
+        ),
+        (
+            "/data",
+            json!([{"key": "a", "source": "main", "field": "/a~b"}]),
+            "spec.data[a].field: in a JSON pointer write ~0 for ~ and ~1 for /; a ~ alone leads nowhere",
         ),
         (
             "/data",

@@ -122,6 +122,15 @@ fn a_field_is_a_name_a_pointer_or_the_whole_document() {
 }
 
 #[test]
+fn a_place_has_one_spelling() {
+    let sources = given(&[("app", r#"{"~2": "tilde", "a/b": "slash"}"#)]);
+    let mapping = entries(vec![field("1", "app", "/~02"), field("2", "app", "/a~1b")]);
+    assert_eq!(sources.text(&mapping), "1=tilde 2=slash");
+    let misspelt = sources.text(&entries(vec![field("1", "app", "/~2")]));
+    assert!(misspelt.contains("has no field"), "{misspelt}");
+}
+
+#[test]
 fn a_field_that_is_absent_or_null_is_named_with_what_there_is() {
     let sources = given(&[("app", r#"{"user":"u","password":"hunter2","nothing":null}"#)]);
     for name in ["pasword", "nothing", "/password/0"] {

@@ -147,6 +147,23 @@ async fn a_reply_without_an_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn what_is_no_secret_is_cut_off_sooner() {
+    let server = Server::new(|_| {
+        format!(
+            "HTTP/1.1 403 Forbidden\r\n\r\n{}",
+            "x".repeat(transport::MAX_OTHER_REPLY + 1)
+        )
+    });
+    let error = get(&server.client(), "s.one").await.err().unwrap();
+    assert_eq!(
+        error,
+        Error::TooLarge {
+            limit: transport::MAX_OTHER_REPLY
+        }
+    );
+}
+
+#[tokio::test]
 async fn a_silent_server_is_given_up_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut settings = settings(format!("http://{}", silent.local_addr().unwrap()), None);
