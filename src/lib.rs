@@ -13,6 +13,7 @@ pub mod heavy;
 pub mod http;
 pub mod limit;
 pub mod metrics;
+pub mod minting;
 pub mod objects;
 pub mod reconcile;
 pub mod record;

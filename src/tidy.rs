@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("metrics", "api"),
     ("record", "seal sensitive"),
     ("seal", "sensitive"),
+    ("minting", ""),
     ("schedule", "sensitive"),
     ("render", "sensitive"),
     ("heavy", "limit"),

@@ -34,9 +34,9 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let code = blank_text(text);
         let all_tests = path.ends_with("/tests.rs")
+            || path.contains("/tests/")
             || path == "src/reconcile/fixture.rs"
-            || path.starts_with("src/tidy")
-            || path.starts_with("e2e/tests/");
+            || path.starts_with("src/tidy");
         let (production, production_lines) = if all_tests {
             (blank(&code, 0..code.len()), 0)
         } else {

@@ -1,0 +1,340 @@
+//! Credentials that are issued, not read: which session of an object is live, which may be let go, and when to issue.
+//!
+//! Issuing cannot be taken back by trying again. The operator may die anywhere, replies get lost, and a predecessor that
+//! seems dead may only be frozen and wake up with a request in its hand. Kubernetes and Vault share no transaction. So
+//! every session is written down before its first credential is issued ([`Entry`]), one write of the Secret commits it,
+//! and [`decide`] compares the two. Nothing else is remembered. `docs/minting.md` tells why no rule can be spared, and the
+//! test beside this file walks through every order of events that two operators can get into.
+//!
+//! A session is a Vault token of its own for one object; revoking it revokes every lease under it. It is known by the
+//! token's accessor. `N` is whatever names accessors and resource versions: text in the operator, numbers in the test.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+#[cfg(test)]
+mod tests;
+
+/// The most sessions that may be written down for one object, the live one included. One that goes on issuing while
+/// nothing can be revoked stops here.
+pub const MOST_ENTRIES: usize = 8;
+
+/// How long after its end a session counts as dead whatever Vault says: clocks differ.
+pub const CLOCK_MARGIN: Duration = Duration::from_mins(1);
+
+/// A session as the object's status has it: written before its first credential is issued, removed after it was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Entry<N> {
+    /// Names the session's token.
+    pub accessor: N,
+    /// The resource version of the Secret that the commit of this session expects; none: that there is no Secret.
+    pub against: Option<N>,
+    /// Whether the Secret was seen to hold this session, now or at some time before.
+    pub committed: bool,
+    /// When it is to be let go, once it is replaced and that was noted.
+    pub retire: Option<Timestamp>,
+    /// When Vault ends it unless it is renewed.
+    pub end: Timestamp,
+    /// Letting it go was tried a moment ago and failed: it is left for another pass.
+    pub deferred: bool,
+}
+
+/// The Secret as the API server has it now, read after the entries were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<N> {
+    /// Its resource version.
+    pub version: N,
+    /// The session that its data came from, if it has our intact record and its data came from one.
+    pub accessor: Option<N>,
+}
+
+/// What the object asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Credentials; and the reason for new ones if those in the Secret will not do any longer.
+    Session(Option<Cause>),
+    /// No source has a lease (any more).
+    NoSession,
+    /// The object is suspended: keep what there is.
+    Keep,
+}
+
+/// Why new credentials are issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The Secret holds none that we know of.
+    Missing,
+    /// The object asks for something else than was asked for then.
+    RequestChanged,
+    /// Their time is over soon, or as over as the object allows.
+    RotationDue,
+    /// Vault says that they are gone.
+    LeaseLost,
+    /// A person asked for it.
+    Forced,
+}
+
+/// What becomes of credentials that were replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// They are renewed no more, and end by themselves.
+    Expire,
+    /// They are revoked.
+    Revoke,
+}
+
+/// How far the end of an object has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Its sessions are revoked first.
+    Revoke,
+    /// That was tried for long enough: they are handed over to a record in the operator's own namespace.
+    HandOver,
+    /// They are left to their end.
+    Leave,
+}
+
+/// All that [`decide`] knows: the object and the Secret as they were at one moment.
+///
+/// The moment matters. The Secret is read after the object, and then it is seen that the object has not changed meanwhile. With
+/// a Secret older than the object, a session that is just being committed looks as if it never could be; with an object older
+/// than the Secret, one that was committed and replaced meanwhile looks as if it never had users.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a, N> {
+    /// The time.
+    pub now: Timestamp,
+    /// The sessions written down, read before the Secret was.
+    pub entries: &'a [Entry<N>],
+    /// The Secret, if there is one.
+    pub secret: Option<Target<N>>,
+    /// What the object asks for.
+    pub wish: Wish,
+    /// What becomes of replaced credentials.
+    pub replaced: Replaced,
+    /// How long replaced credentials are kept alive after the restart of what uses them.
+    pub overlap: Duration,
+    /// Whether everything that uses the Secret runs with what it holds now.
+    pub rolled_out: bool,
+    /// Whether our finalizer is on the object.
+    pub protected: bool,
+    /// That the object is being deleted, and how far that has come.
+    pub parting: Option<Parting>,
+}
+
+/// What a pass does next about the sessions of one object. After each, the world is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<N> {
+    /// Nothing, until that time if one is given.
+    Rest(Option<Timestamp>),
+    /// Issue new credentials: see [`Stage`].
+    Issue(Cause),
+    /// Credentials are wanted, but too many sessions wait to be let go.
+    Full,
+    /// Revoke the session, and then remove its entry.
+    LetGo(N),
+    /// Note in its entry that the Secret holds this session: [`Entry::committed`], without a time to retire.
+    Report(N),
+    /// Note in its entry when the session is to be let go.
+    Retire(N, Timestamp),
+    /// Write the Secret without a session: no source has a lease (any more).
+    WritePlain,
+    /// Touch the Secret, so that no session can be committed to it that expects it as it was.
+    Fence,
+    /// Write the sessions down where they outlive the object.
+    HandOver,
+    /// Take our finalizer off the object.
+    Release,
+}
+
+/// Decides what to do next about the sessions of one object.
+///
+/// The order matters twice. A new session is committed before the orphan of a failed attempt can be let go, since only that
+/// makes it impossible to commit the orphan. And what can be let go, is let go before new credentials are issued, so that an
+/// object whose issuing fails every time does not collect sessions.
+pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
+    if let Some(parting) = view.parting {
+        return part(view, parting);
+    }
+    let live = view.live();
+    let mut known = view.entries.iter();
+    if let Some(entry) = known.find(|entry| Some(entry.accessor) == live)
+        && (!entry.committed || entry.retire.is_some())
+    {
+        // Before anything replaces it: whoever comes after us must know that it has users.
+        return Step::Report(entry.accessor);
+    }
+    let (mut soonest, mut fence): (Option<Timestamp>, bool) = (None, false);
+    let others = view.entries.iter();
+    for entry in others.filter(|entry| Some(entry.accessor) != live && !entry.deferred) {
+        match fate(entry, view) {
+            Fate::Go => return Step::LetGo(entry.accessor),
+            Fate::Note(at) => return Step::Retire(entry.accessor, at),
+            Fate::Wait(until) => soonest = sooner(soonest, until),
+            Fate::Orphan => {
+                fence = true;
+                soonest = sooner(soonest, Some(dead(entry)));
+            }
+        }
+    }
+    let cause = match view.wish {
+        Wish::Session(_) if live.is_none() => Some(Cause::Missing),
+        Wish::Session(cause) => cause,
+        Wish::NoSession | Wish::Keep => None,
+    };
+    let full = view.entries.len() >= MOST_ENTRIES;
+    match (cause, view.secret) {
+        (Some(_), Some(_)) if full && fence => Step::Fence,
+        (Some(_), _) if full => Step::Full,
+        (Some(cause), _) => Step::Issue(cause),
+        (None, secret)
+            if view.wish == Wish::NoSession
+                && secret.is_none_or(|secret| secret.accessor.is_some()) =>
+        {
+            Step::WritePlain
+        }
+        // No new commit will make the orphan harmless, so the Secret is moved on without one.
+        (None, Some(_)) if fence => Step::Fence,
+        (None, _) if view.entries.is_empty() && view.protected => Step::Release,
+        (None, _) => Step::Rest(soonest),
+    }
+}
+
+impl<N: Copy + Eq> View<'_, N> {
+    /// The session that the Secret's data came from, if it is one of those written down.
+    pub fn live(&self) -> Option<N> {
+        let accessor = self.secret?.accessor?;
+        let mut entries = self.entries.iter();
+        entries
+            .any(|entry| entry.accessor == accessor)
+            .then_some(accessor)
+    }
+}
+
+/// What is to become of a session that is not the Secret's.
+enum Fate {
+    /// It can be let go now.
+    Go,
+    /// It was the Secret's: its end is to be noted.
+    Note(Timestamp),
+    /// It was the Secret's, and is kept alive still.
+    Wait(Option<Timestamp>),
+    /// It never was the Secret's, and somebody may still be about to commit it.
+    Orphan,
+}
+
+fn fate<N: Copy + Eq>(entry: &Entry<N>, view: &View<'_, N>) -> Fate {
+    if dead(entry) <= view.now {
+        return Fate::Go;
+    }
+    if entry.committed {
+        // Nobody commits a session twice, so whatever the Secret is by now, it cannot come back.
+        return match (entry.retire, view.replaced) {
+            (None, _) if view.rolled_out => Fate::Note(after(view.now, view.overlap)),
+            (None, _) => Fate::Wait(None),
+            (Some(at), _) if view.now < at => Fate::Wait(Some(at)),
+            (Some(_), Replaced::Revoke) => Fate::Go,
+            (Some(_), Replaced::Expire) => Fate::Wait(Some(dead(entry))),
+        };
+    }
+    // An operator that died may be one that is only frozen, with its commit in hand. What it expects is gone for ever
+    // once the Secret has moved on.
+    if entry.against == view.secret.map(|secret| secret.version) {
+        Fate::Orphan
+    } else {
+        Fate::Go
+    }
+}
+
+/// When a session is surely dead, whatever became of it.
+fn dead<N>(entry: &Entry<N>) -> Timestamp {
+    after(entry.end, CLOCK_MARGIN)
+}
+
+fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The end of an object. Its Secret goes with it, so no session of it is of use, whoever may still want to commit one: a
+/// Secret that is made too late names an owner that is gone, and is collected.
+fn part<N: Copy + Eq>(view: &View<'_, N>, parting: Parting) -> Step<N> {
+    let mut left = view.entries.iter().filter(|entry| !entry.deferred);
+    match (parting, left.next()) {
+        (Parting::Revoke | Parting::HandOver, Some(entry)) => Step::LetGo(entry.accessor),
+        (Parting::HandOver, None) if !view.entries.is_empty() => Step::HandOver,
+        (Parting::Revoke, None) if !view.entries.is_empty() => Step::Rest(None),
+        (Parting::Revoke | Parting::HandOver | Parting::Leave, _) if view.protected => {
+            Step::Release
+        }
+        (Parting::Revoke | Parting::HandOver | Parting::Leave, _) => Step::Rest(None),
+    }
+}
+
+/// Where a pass is on its way from [`Step::Issue`], [`Step::LetGo`] or [`Step::HandOver`] to its end: one request each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Put our finalizer on the object, unless it is there.
+    Protect,
+    /// Log in for a token of the session's own.
+    LogIn,
+    /// Write the entry.
+    WriteAhead,
+    /// Ask Vault for the credentials.
+    Issue,
+    /// Write the Secret with them, if it still is what the entry expects.
+    Commit,
+    /// Revoke the session that this pass made itself, and of which no entry tells.
+    Discard,
+    /// Revoke the session that this pass made itself and will not commit.
+    GiveBack,
+    /// Revoke a session that was written down.
+    Revoke,
+    /// Remove its entry.
+    Forget,
+    /// Write all entries down in the operator's namespace.
+    HandOver,
+    /// Take our finalizer off the object.
+    Release,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// It surely was not done: a precondition failed, or the server said no.
+    Refused,
+    /// Nobody knows.
+    Lost,
+}
+
+/// What follows a request of a pass; none: the pass ends, and the next one looks at the world again.
+///
+/// Nothing is ever tried again here. A commit that conflicted costs a new credential; trying it again may bring one into the
+/// Secret that a successor has revoked meanwhile. A commit whose reply was lost may have happened: only a look tells.
+pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
+    match (stage, reply) {
+        (Stage::Protect, Reply::Done) => Some(Stage::LogIn),
+        (Stage::LogIn, Reply::Done) => Some(Stage::WriteAhead),
+        (Stage::WriteAhead, Reply::Done) => Some(Stage::Issue),
+        (Stage::Issue, Reply::Done) => Some(Stage::Commit),
+        // This pass alone could commit its session, and it will not. Should the entry have been written after all, the next
+        // pass finds it.
+        (Stage::WriteAhead, Reply::Refused | Reply::Lost) => Some(Stage::Discard),
+        (Stage::Issue, Reply::Refused | Reply::Lost) => Some(Stage::GiveBack),
+        (Stage::GiveBack | Stage::Revoke, Reply::Done) => Some(Stage::Forget),
+        (Stage::HandOver, Reply::Done) => Some(Stage::Release),
+        (
+            Stage::Protect | Stage::LogIn | Stage::GiveBack | Stage::Revoke | Stage::HandOver,
+            Reply::Refused | Reply::Lost,
+        )
+        | (Stage::Discard | Stage::Commit | Stage::Forget | Stage::Release, _) => None,
+    }
+}

@@ -1,0 +1,529 @@
+//! The protocol as a whole, explored, and the rules of [`decide`] one by one.
+//!
+//! The explorations have no luck in them: each walks through every state that can be reached. With `VAULTBRIDGE_MODEL=deep` more may go
+//! wrong at once, which takes minutes: `VAULTBRIDGE_MODEL=deep cargo test --release --lib minting -- --nocapture`.
+
+mod explore;
+mod operator;
+mod world;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::explore::{Broken, Budget, explore};
+use super::{
+    CLOCK_MARGIN, Cause, Entry, MOST_ENTRIES, Parting, Replaced, Step, Target, View, Wish, decide,
+};
+
+const NONE: Budget = Budget {
+    crashes: 0,
+    losses: 0,
+    outages: 0,
+    touches: 0,
+    edits: 0,
+    suspensions: 0,
+    rotations: 0,
+    deletions: 0,
+    removals: 0,
+};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person asks a test for more with it, not the operator"
+)]
+fn deep() -> bool {
+    std::env::var("VAULTBRIDGE_MODEL").is_ok_and(|value| value == "deep")
+}
+
+/// All that can happen ends well.
+#[expect(
+    clippy::print_stdout,
+    reason = "how much was explored is what a reader wants to know of a test that passes"
+)]
+fn holds(operators: usize, budget: Budget) {
+    let more = |number: u8| {
+        if deep() && number > 0 {
+            number + 1
+        } else {
+            number
+        }
+    };
+    let budget = Budget {
+        crashes: more(budget.crashes),
+        losses: more(budget.losses),
+        edits: more(budget.edits),
+        rotations: more(budget.rotations),
+        ..budget
+    };
+    let explored = explore(operators, budget, None);
+    println!(
+        "{} states of {operators} operators with {budget:?}",
+        explored.states
+    );
+    assert_eq!(
+        explored.violation.as_deref(),
+        None,
+        "{}",
+        explored.violation.clone().unwrap_or_default()
+    );
+}
+
+/// Without a rule, something goes wrong that the exploration finds: this.
+fn fails(broken: Broken, budget: Budget, words: &str) {
+    let explored = explore(2, budget, Some(broken));
+    let violation = explored.violation.unwrap_or_default();
+    assert!(
+        violation.contains(words),
+        "{broken:?}, {} states: {violation:?}",
+        explored.states
+    );
+}
+
+#[test]
+fn one_operator_issues_no_credential_that_is_not_needed() {
+    holds(
+        1,
+        Budget {
+            crashes: 2,
+            losses: 2,
+            rotations: 1,
+            edits: 1,
+            ..NONE
+        },
+    );
+    holds(
+        1,
+        Budget {
+            losses: 1,
+            outages: 1,
+            rotations: 1,
+            touches: 1,
+            deletions: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn an_operator_may_die_and_a_reply_be_lost_anywhere_with_another_one_awake() {
+    holds(
+        2,
+        Budget {
+            crashes: 1,
+            losses: 1,
+            rotations: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn people_may_touch_the_secret_while_it_is_committed() {
+    holds(
+        2,
+        Budget {
+            touches: 1,
+            crashes: 1,
+            losses: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn what_the_object_asks_for_may_change_at_any_moment_and_back() {
+    holds(2, Budget { edits: 2, ..NONE });
+    holds(
+        1,
+        Budget {
+            edits: 2,
+            crashes: 1,
+            losses: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn the_object_may_be_suspended_and_resumed_at_any_moment() {
+    holds(
+        2,
+        Budget {
+            suspensions: 2,
+            crashes: 1,
+            ..NONE
+        },
+    );
+    holds(
+        1,
+        Budget {
+            suspensions: 2,
+            crashes: 1,
+            losses: 1,
+            rotations: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn the_object_may_be_deleted_at_any_moment_also_while_vault_is_away() {
+    holds(
+        2,
+        Budget {
+            deletions: 1,
+            crashes: 1,
+            outages: 1,
+            ..NONE
+        },
+    );
+    holds(
+        2,
+        Budget {
+            deletions: 1,
+            losses: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn a_secret_deleted_by_hand_is_healed_whoever_makes_it_again() {
+    holds(
+        2,
+        Budget {
+            removals: 1,
+            losses: 1,
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn without_an_entry_before_the_first_issue_a_crash_leaks() {
+    fails(
+        Broken::IssueBeforeWriteAhead,
+        Budget {
+            crashes: 1,
+            losses: 1,
+            ..NONE
+        },
+        "credentials live outside the Secret",
+    );
+}
+
+#[test]
+fn without_a_precondition_a_late_commit_brings_a_dead_credential() {
+    fails(
+        Broken::CommitWithoutPrecondition,
+        Budget { crashes: 1, ..NONE },
+        "is dead",
+    );
+}
+
+#[test]
+fn revoking_what_may_still_be_committed_brings_a_dead_credential() {
+    fails(Broken::RevokeWhatMayBeCommitted, NONE, "is dead");
+}
+
+#[test]
+fn forgetting_before_revoking_leaks() {
+    fails(
+        Broken::ForgetBeforeRevoke,
+        Budget {
+            crashes: 1,
+            deletions: 1,
+            ..NONE
+        },
+        "credentials live outside the Secret",
+    );
+}
+
+#[test]
+fn a_look_that_is_not_confirmed_cuts_off_users() {
+    fails(
+        Broken::LookWithoutConfirming,
+        Budget {
+            rotations: 1,
+            ..NONE
+        },
+        "still had users",
+    );
+}
+
+#[test]
+fn committing_again_after_a_conflict_brings_a_dead_credential() {
+    fails(
+        Broken::CommitAgain,
+        Budget { touches: 1, ..NONE },
+        "is dead",
+    );
+}
+
+#[test]
+fn an_orphan_that_nothing_will_replace_stays_unless_the_secret_is_touched() {
+    fails(
+        Broken::NeverFence,
+        Budget {
+            edits: 2,
+            crashes: 1,
+            ..NONE
+        },
+        "entries are left",
+    );
+}
+
+#[test]
+fn taking_the_finalizer_off_without_a_precondition_leaks() {
+    fails(
+        Broken::ReleaseWithoutPrecondition,
+        Budget {
+            edits: 2,
+            deletions: 1,
+            ..NONE
+        },
+        "credentials live outside the Secret",
+    );
+}
+
+#[test]
+fn without_a_note_that_a_session_was_the_secrets_its_users_are_cut_off() {
+    fails(
+        Broken::NeverReport,
+        Budget {
+            rotations: 1,
+            ..NONE
+        },
+        "still had users",
+    );
+}
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn entry(accessor: &str) -> Entry<&str> {
+    Entry {
+        accessor,
+        against: Some("before"),
+        committed: true,
+        retire: None,
+        end: NOW + Duration::from_hours(1),
+        deferred: false,
+    }
+}
+
+/// A Secret with a session that is known and well, and nothing to do.
+fn view<'a>(entries: &'a [Entry<&'a str>]) -> View<'a, &'a str> {
+    View {
+        now: NOW,
+        entries,
+        secret: Some(Target {
+            version: "now",
+            accessor: Some("live"),
+        }),
+        wish: Wish::Session(None),
+        replaced: Replaced::Revoke,
+        overlap: Duration::from_mins(10),
+        rolled_out: true,
+        protected: true,
+        parting: None,
+    }
+}
+
+#[test]
+fn with_a_live_session_and_nothing_due_it_rests() {
+    assert_eq!(decide(&view(&[entry("live")])), Step::Rest(None));
+}
+
+#[test]
+fn what_was_replaced_is_kept_until_its_users_run_with_the_new_one_and_for_the_overlap() {
+    let entries = [entry("live"), entry("old")];
+    let rolling = View {
+        rolled_out: false,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&rolling), Step::Rest(None));
+    let later = NOW + Duration::from_mins(10);
+    assert_eq!(decide(&view(&entries)), Step::Retire("old", later));
+    let entries = [
+        entry("live"),
+        Entry {
+            retire: Some(later),
+            ..entry("old")
+        },
+    ];
+    assert_eq!(decide(&view(&entries)), Step::Rest(Some(later)));
+    let then = View {
+        now: later,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&then), Step::LetGo("old"));
+}
+
+#[test]
+fn what_is_to_expire_is_let_go_only_when_it_surely_has() {
+    let entries = [
+        entry("live"),
+        Entry {
+            retire: Some(NOW),
+            ..entry("old")
+        },
+    ];
+    let end = entries[1].end + CLOCK_MARGIN;
+    let expiring = View {
+        replaced: Replaced::Expire,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&expiring), Step::Rest(Some(end)));
+    assert_eq!(
+        decide(&View {
+            now: end,
+            ..expiring
+        }),
+        Step::LetGo("old")
+    );
+}
+
+#[test]
+fn a_restored_session_retires_no_more() {
+    let entries = [Entry {
+        retire: Some(NOW),
+        ..entry("live")
+    }];
+    assert_eq!(decide(&view(&entries)), Step::Report("live"));
+}
+
+#[test]
+fn an_orphan_is_let_go_once_the_secret_moved_on_and_otherwise_the_secret_is_touched() {
+    let orphan = Entry {
+        committed: false,
+        ..entry("orphan")
+    };
+    let entries = [entry("live"), orphan];
+    assert_eq!(decide(&view(&entries)), Step::LetGo("orphan"));
+    let entries = [
+        entry("live"),
+        Entry {
+            against: Some("now"),
+            ..orphan
+        },
+    ];
+    assert_eq!(decide(&view(&entries)), Step::Fence);
+    let due = Wish::Session(Some(Cause::RotationDue));
+    let due = View {
+        wish: due,
+        ..view(&entries)
+    };
+    assert_eq!(
+        decide(&due),
+        Step::Issue(Cause::RotationDue),
+        "its commit does it too"
+    );
+}
+
+#[test]
+fn what_could_not_be_let_go_holds_nothing_up() {
+    let orphan = Entry {
+        committed: false,
+        deferred: true,
+        ..entry("orphan")
+    };
+    let entries = [entry("live"), orphan];
+    assert_eq!(decide(&view(&entries)), Step::Rest(None));
+    let lost = Wish::Session(Some(Cause::LeaseLost));
+    let lost = View {
+        wish: lost,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&lost), Step::Issue(Cause::LeaseLost));
+}
+
+#[test]
+fn too_many_sessions_stop_the_issuing_and_nothing_else() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "live"];
+    let entries = names.map(|name| Entry {
+        deferred: true,
+        ..entry(name)
+    });
+    assert_eq!(entries.len(), MOST_ENTRIES);
+    let due = Wish::Session(Some(Cause::RotationDue));
+    let due = View {
+        wish: due,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&due), Step::Full);
+    assert_eq!(decide(&view(&entries)), Step::Rest(None));
+}
+
+#[test]
+fn an_unknown_session_in_the_secret_is_none() {
+    let entries = [entry("other")];
+    let issue = Step::Issue(Cause::Missing);
+    let unknown = View {
+        rolled_out: false,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&unknown), issue);
+}
+
+#[test]
+fn a_suspended_object_keeps_what_it_has_and_gets_nothing() {
+    let none = View {
+        wish: Wish::Keep,
+        secret: None,
+        protected: false,
+        ..view(&[])
+    };
+    assert_eq!(decide(&none), Step::Rest(None));
+}
+
+#[test]
+fn without_leased_sources_the_secret_is_written_without_a_session_and_the_finalizer_goes() {
+    let entries = [entry("live")];
+    let plain = View {
+        wish: Wish::NoSession,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&plain), Step::WritePlain);
+    let written = Some(Target {
+        version: "now",
+        accessor: None,
+    });
+    let done = View {
+        wish: Wish::NoSession,
+        secret: written,
+        ..view(&[])
+    };
+    assert_eq!(decide(&done), Step::Release);
+    assert_eq!(
+        decide(&View {
+            protected: false,
+            ..done
+        }),
+        Step::Rest(None)
+    );
+}
+
+#[test]
+fn at_the_end_sessions_are_revoked_or_handed_over_and_never_hold_the_object_up_for_ever() {
+    let entries = [Entry {
+        committed: false,
+        against: Some("now"),
+        ..entry("live")
+    }];
+    let parting = |parting, entries| {
+        decide(&View {
+            parting: Some(parting),
+            ..view(entries)
+        })
+    };
+    assert_eq!(parting(Parting::Revoke, &entries), Step::LetGo("live"));
+    assert_eq!(parting(Parting::Revoke, &[]), Step::Release);
+    assert_eq!(parting(Parting::Leave, &entries), Step::Release);
+    let tried = [Entry {
+        deferred: true,
+        ..entries[0]
+    }];
+    assert_eq!(parting(Parting::Revoke, &tried), Step::Rest(None));
+    assert_eq!(parting(Parting::HandOver, &tried), Step::HandOver);
+}
