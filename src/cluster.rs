@@ -8,6 +8,7 @@ pub mod caches;
 pub mod events;
 pub mod guarded;
 pub mod managed_fields;
+pub mod patience;
 pub mod references;
 pub mod secret_meta;
 pub mod secrets;

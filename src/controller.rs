@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
 use crate::cluster::caches::{Change, how_to_list, pauses};
+use crate::cluster::patience::in_time;
 use crate::cluster::{Guarded, Key, WriteError};
 use crate::objects::Rival;
 use crate::reconcile::{self, Context};
@@ -296,13 +297,13 @@ async fn until(mut shutdown: watch::Receiver<bool>) {
 pub async fn check_api(client: &Client, address: &str) -> anyhow::Result<()> {
     let one = kube::api::ListParams::default().limit(1);
     let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
-    let namespaces = namespaces.list_metadata(&one).await;
+    let namespaces = in_time(namespaces.list_metadata(&one)).await;
     namespaces.map_err(|error| hint("Namespace", error, address))?;
     let secrets = Api::<Guarded<VaultSecret>>::all(client.clone());
-    let secrets = secrets.list_metadata(&one).await;
+    let secrets = in_time(secrets.list_metadata(&one)).await;
     secrets.map_err(|error| hint("VaultSecret", error, address))?;
     let connections = Api::<Guarded<VaultConnection>>::all(client.clone());
-    let connections = connections.list_metadata(&one).await;
+    let connections = in_time(connections.list_metadata(&one)).await;
     connections.map_err(|error| hint("VaultConnection", error, address))?;
     Ok(())
 }

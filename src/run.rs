@@ -76,9 +76,10 @@ struct Wakes {
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let (client, address) = client().await?;
-    controller::check_api(&client, &address).await?;
-    let keys = keys(&client, &options.namespace).await?;
+    let Some(begun) = unless_asked(signals.next(), begin(&options)).await else {
+        return Ok(());
+    };
+    let (client, keys) = begun?;
     let ready = Arc::new(AtomicBool::new(false));
     let metrics = Metrics::new();
     http::serve(
@@ -121,6 +122,28 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         "a part of the operator ended by itself; the log above has the cause"
     );
     Ok(())
+}
+
+/// What nothing goes without: an API server that knows our kinds, and the keys.
+async fn begin(options: &Options) -> anyhow::Result<(Client, Keys)> {
+    let (client, address) = client().await?;
+    controller::check_api(&client, &address).await?;
+    let keys = keys(&client, &options.namespace).await?;
+    Ok((client, keys))
+}
+
+/// What the start comes to; `None` if the operator is asked to end before that. Nothing is held yet that would have to be given back.
+async fn unless_asked<T>(
+    asked: impl Future<Output = &'static str>,
+    start: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        signal = asked => {
+            info!(signal, "stopped before the start was over");
+            None
+        }
+        begun = start => Some(begun),
+    }
 }
 
 /// Waits until the operator has to end. Tells whether that is because a part of it was lost, and not because it was asked to: better
@@ -261,7 +284,7 @@ async fn client() -> anyhow::Result<(Client, String)> {
         .await
         .context("find the API server: set KUBECONFIG, or run in a pod with a service account")?;
     config.default_retry = false;
-    // A list or a write that is never answered must end; watches end by themselves before that.
+    // A list that is never answered must end; watches end by themselves before that. Other requests have less time: cluster/patience.rs.
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     let address = config.cluster_url.to_string();
@@ -350,6 +373,12 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_start_that_hangs_ends_when_it_is_asked_to() {
+        assert_eq!(unless_asked(ready("SIGTERM"), pending::<()>()).await, None);
+        assert_eq!(unless_asked(pending(), ready(7)).await, Some(7));
+    }
 
     #[tokio::test]
     async fn the_operator_ends_as_lost_when_a_part_of_it_is_and_in_good_order_when_asked_to() {

@@ -10,6 +10,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tracing::warn;
 
+use super::patience::in_time;
 use crate::api::condition::truncate;
 use crate::api::{MANAGER, Reason};
 
@@ -72,7 +73,7 @@ impl Events {
             secondary: None,
         };
         let recorder = self.recorder(about.uid.as_deref().unwrap_or_default(), &notice.note);
-        if let Err(error) = recorder.publish(&event, about).await {
+        if let Err(error) = in_time(recorder.publish(&event, about)).await {
             let (namespace, name) = (about.namespace.as_deref(), about.name.as_deref());
             warn!(namespace, name, %error, "event lost");
         }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
 use super::caches::Key;
+use super::patience::in_time;
 use super::write_error::WriteError;
 use crate::sensitive::{SecretBytes, SecretData};
 
@@ -14,14 +15,14 @@ pub async fn config_map_key(
     key: &str,
 ) -> Result<Option<String>, WriteError> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &object.namespace);
-    let found = api.get_opt(&object.name).await?;
+    let found = in_time(api.get_opt(&object.name)).await?;
     Ok(found.and_then(|map| map.data?.remove(key)))
 }
 
 /// The data of a Secret; `None` if it does not exist.
 pub async fn secret_data(client: &Client, object: &Key) -> Result<Option<SecretData>, WriteError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &object.namespace);
-    let found = api.get_opt(&object.name).await?;
+    let found = in_time(api.get_opt(&object.name)).await?;
     Ok(found.map(|secret| {
         let data = secret.data.unwrap_or_default();
         data.into_iter()

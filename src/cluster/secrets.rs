@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::caches::Key;
+use super::patience::in_time;
 use super::secret_meta::SecretMeta;
 use super::write_error::WriteError;
 use crate::api::MANAGER;
@@ -87,11 +88,8 @@ pub async fn delete(client: &Client, key: &Key, now: &SecretMeta) -> Result<(), 
         ..DeleteParams::default()
     };
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &key.namespace);
-    match api
-        .delete(&key.name, &params)
-        .await
-        .map_err(WriteError::from)
-    {
+    let deleted = in_time(api.delete(&key.name, &params)).await;
+    match deleted.map_err(WriteError::from) {
         Ok(_) | Err(WriteError::NotFound) => Ok(()),
         Err(error) => Err(error),
     }
@@ -113,7 +111,7 @@ async fn send(
     mut request: http::Request<Vec<u8>>,
 ) -> Result<SecretMeta, WriteError> {
     request.headers_mut().insert(ACCEPT, METADATA_ONLY);
-    let answer: PartialObjectMeta<Secret> = client.request(request).await?;
+    let answer: PartialObjectMeta<Secret> = in_time(client.request(request)).await?;
     Ok(SecretMeta::reduce(answer.metadata))
 }
 

@@ -5,6 +5,7 @@
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+use super::patience::in_time;
 use super::write_error::WriteError;
 use crate::api::{MANAGER, VaultConnection, VaultSecret};
 
@@ -18,13 +19,8 @@ pub async fn replace_vault_secret(
         client.clone(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
     );
-    let mut written = api
-        .replace_status(
-            object.metadata.name.as_deref().unwrap_or_default(),
-            &params(),
-            object,
-        )
-        .await?;
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let mut written = in_time(api.replace_status(name, &params(), object)).await?;
     written.metadata.managed_fields = None;
     Ok(written)
 }
@@ -35,13 +31,8 @@ pub async fn replace_vault_connection(
     object: &VaultConnection,
 ) -> Result<VaultConnection, WriteError> {
     let api: Api<VaultConnection> = Api::all(client.clone());
-    Ok(api
-        .replace_status(
-            object.metadata.name.as_deref().unwrap_or_default(),
-            &params(),
-            object,
-        )
-        .await?)
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    Ok(in_time(api.replace_status(name, &params(), object)).await?)
 }
 
 fn params() -> PostParams {

@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::caches::Key;
+use super::patience::in_time;
 use super::write_error::WriteError;
 use crate::sensitive::SecretText;
 
@@ -49,10 +50,9 @@ pub async fn request(
         spec,
         ..TokenRequest::default()
     };
-    match api
-        .create_token_request(&account.name, &PostParams::default(), &request)
-        .await
-    {
+    let params = PostParams::default();
+    let answer = in_time(api.create_token_request(&account.name, &params, &request)).await;
+    match answer {
         Ok(TokenRequest {
             status: Some(status),
             ..
