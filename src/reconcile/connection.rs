@@ -32,7 +32,7 @@ const HEALTHY_INTERVAL: Duration = Duration::from_mins(1);
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a pass may take, its report and the end of old sessions included.
-const PASS_LIMIT: Duration = Duration::from_secs(45);
+const PASS_LIMIT: Duration = Duration::from_mins(1);
 
 /// How long a probe may take, whatever the timeout of other requests.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +48,8 @@ pub async fn reconcile(
     object: Arc<Guarded<VaultConnection>>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    let name = object.meta().name.clone().unwrap_or_default();
+    let connection = object.meta().name.clone().unwrap_or_default();
+    let name = connection.clone();
     let pass = async move {
         let action = whole(&object, &context).await;
         // It may have been deleted while the pass was under way, which must not bring it back.
@@ -60,11 +61,14 @@ pub async fn reconcile(
     match tokio::spawn(tokio::time::timeout(PASS_LIMIT, pass)).await {
         Ok(Ok(action)) => Ok(action),
         Ok(Err(_)) => {
-            error!("a pass over a VaultConnection hung and was given up");
+            error!(
+                connection,
+                "a pass over a VaultConnection hung and was given up"
+            );
             Ok(Action::requeue(LONGEST_PROBE_PAUSE))
         }
         Err(error) => {
-            error!(%error, "a pass over a VaultConnection failed");
+            error!(connection, %error, "a pass over a VaultConnection failed");
             Ok(Action::requeue(LONGEST_PROBE_PAUSE))
         }
     }

@@ -1,15 +1,20 @@
 //! From a VaultConnection to a server that can be asked: what its spec refers to is read, and a client made if the settings are new.
 
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use crate::api::VaultConnection;
 use crate::api::vault_connection::{CaBundleKind, CaBundleRef, ClientCertificateRef};
+use crate::cluster::patience::silence;
 use crate::cluster::{Key, WriteError, references};
 use crate::connections::observer::RequestObserver;
 use crate::connections::settings::{ConnectionProblem, Found, References, settings, settings_hash};
 use crate::connections::{Connection, Entry};
 use crate::reconcile::Context;
 use crate::vault::Client;
+
+/// How long all that a spec refers to may take to be read. It is less than the usual time for one answer: the server's probe waits for it.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// What became of the spec.
 pub enum Resolved {
@@ -23,7 +28,7 @@ pub enum Resolved {
 
 /// Looks up what the spec refers to, and makes a connection of both.
 pub async fn resolve(object: &VaultConnection, context: &Context) -> Resolved {
-    let references = match look_up(object, context).await {
+    let references = match before_the_probe(look_up(object, context)).await {
         Ok(references) => references,
         Err(error) => return Resolved::Unknown(error),
     };
@@ -34,6 +39,14 @@ pub async fn resolve(object: &VaultConnection, context: &Context) -> Resolved {
         Ok(connection) => Resolved::Usable(connection),
         Err(problem) => Resolved::Unusable(problem.to_string()),
     }
+}
+
+/// What was looked up, unless that takes so long that the server would not be watched meanwhile.
+async fn before_the_probe<T>(
+    look_up: impl Future<Output = Result<T, WriteError>>,
+) -> Result<T, WriteError> {
+    let found = tokio::time::timeout(LOOK_UP, look_up).await;
+    found.unwrap_or_else(|_| Err(silence(LOOK_UP).into()))
 }
 
 async fn look_up(object: &VaultConnection, context: &Context) -> Result<References, WriteError> {
@@ -121,4 +134,19 @@ fn usable(
         probes: Mutex::default(),
         name,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_that_hangs_does_not_keep_the_server_from_being_probed() {
+        let hangs = before_the_probe(pending::<Result<(), _>>()).await;
+        let error = hangs.unwrap_err().to_string();
+        assert!(error.contains("within 5 s"), "{error}");
+        assert_eq!(before_the_probe(ready(Ok(7))).await.ok(), Some(7));
+    }
 }
