@@ -9,6 +9,7 @@ pub mod probe;
 pub mod settings;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::probe::Probes;
@@ -46,6 +47,8 @@ pub struct Connection {
     pub client: vault::Client,
     /// Hash of the settings that the client was made of.
     pub settings_hash: String,
+    /// The last generation of the spec that came to these settings; 0 if none is known.
+    pub generation: AtomicI64,
     /// Address of the server.
     pub address: String,
     /// Vault namespace of requests that name none.
@@ -128,6 +131,17 @@ impl Connection {
         self.address == other.address
             && self.vault_namespace == other.vault_namespace
             && self.auth == other.auth
+    }
+
+    /// Notes that this generation of the spec comes to these settings as well.
+    pub fn came_from(&self, generation: Option<i64>) {
+        let generation = generation.unwrap_or_default();
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Whether what it finds out says something of this generation of the spec: one that was never looked at may ask for another server.
+    pub fn speaks_of(&self, generation: Option<i64>) -> bool {
+        self.generation.load(Ordering::Relaxed) == generation.unwrap_or_default()
     }
 
     /// Whether it answers, as of the last probe.

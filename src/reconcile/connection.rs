@@ -137,11 +137,10 @@ async fn unread(
     }
     let mut told = None;
     if let Some(known) = known {
-        let (verdict, health, _) = probe(known, context).await;
         // Of a spec that was never looked at the answer says nothing.
-        let status = object.status.as_ref();
-        let looked_at = status.and_then(|status| status.observed_generation);
-        if looked_at == object.metadata.generation {
+        let speaks = known.speaks_of(object.metadata.generation);
+        let (verdict, health, _) = probe(known, context).await;
+        if speaks {
             told = Some((verdict, health));
         }
     }
@@ -313,3 +312,6 @@ fn wake_dependents(name: &str, context: &Context) {
         let _ = context.wake.send(key);
     }
 }
+
+#[cfg(test)]
+mod tests;

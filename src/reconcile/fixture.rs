@@ -2,6 +2,7 @@
 //! Secret of its own name, with everything that it needs. A test takes it and changes what it is about.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -145,6 +146,7 @@ pub fn usable(allowed: Option<AllowedNamespaces>, reachability: Reachability) ->
         address: settings.address.clone(),
         client,
         settings_hash: "1".into(),
+        generation: AtomicI64::new(1),
         vault_namespace: String::new(),
         auth: ConnectionAuth::default(),
         allowed,

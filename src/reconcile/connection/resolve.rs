@@ -1,5 +1,6 @@
 //! From a VaultConnection to a server that can be asked: what its spec refers to is read, and a client made if the settings are new.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -109,6 +110,7 @@ fn usable(
         && known.auth == spec.auth
         && known.allowed == spec.allowed_namespaces
     {
+        known.came_from(object.metadata.generation);
         return Ok(known.clone());
     }
     let client = if let Some(known) = &known {
@@ -126,6 +128,7 @@ fn usable(
         identity: format!("{name}#{settings_hash}"),
         client,
         settings_hash,
+        generation: AtomicI64::new(object.metadata.generation.unwrap_or_default()),
         address: spec.address.clone(),
         vault_namespace: spec.vault_namespace.clone(),
         auth: spec.auth.clone(),

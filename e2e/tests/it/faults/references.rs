@@ -64,8 +64,16 @@ fn a_server_is_watched_with_its_last_certificates_while_they_cannot_be_read() ->
         let words = "what spec.tls refers to cannot be read";
         t.connection_says("False", "KubernetesUnavailable", words)
             .await?;
+        // Nor by any later look, whatever the server does that the earlier spec names.
+        t.vault().seal().await?;
+        t.reports("app", "Synced", "False", "VaultSealed").await?;
+        t.connection_says("False", "KubernetesUnavailable", words)
+            .await?;
+        t.vault().unseal().await?;
         t.password("app", "third password").await?;
         t.secret_with("app", "password", "third password").await?;
+        t.connection_says("False", "KubernetesUnavailable", words)
+            .await?;
 
         config_maps(t, &["get", "list", "watch"]).await?;
         t.connection_is("True", "Connected").await?;
