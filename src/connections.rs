@@ -21,8 +21,17 @@ use crate::vault;
 #[derive(Default)]
 pub struct Connections {
     by_name: RwLock<HashMap<String, Entry>>,
-    /// How often in a row what a connection refers to could not be read; nothing where it could.
-    unread: Mutex<HashMap<String, u32>>,
+    /// What went wrong with the API server; nothing where all went well.
+    attempts: Mutex<HashMap<String, Attempts>>,
+}
+
+/// How often in a row the API server was asked in vain for the sake of a connection.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// What it refers to could not be read.
+    unread: u32,
+    /// Its status could not be written.
+    unwritten: u32,
 }
 
 /// What is known of a VaultConnection.
@@ -103,25 +112,48 @@ impl Connections {
 
     /// Notes that what the connection refers to could not be read. Tells how often in a row that was so.
     pub fn unread(&self, name: &str) -> u32 {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempts = unread.entry(name.into()).or_default();
-        *attempts = attempts.saturating_add(1);
-        *attempts
+        self.one_more(name, |attempts| &mut attempts.unread)
     }
 
     /// Notes that what the connection refers to was read.
     pub fn read(&self, name: &str) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.remove(name);
+        self.over(name, |attempts| &mut attempts.unread);
+    }
+
+    /// Notes that the status of the connection could not be written. Tells how often in a row that was so.
+    pub fn unwritten(&self, name: &str) -> u32 {
+        self.one_more(name, |attempts| &mut attempts.unwritten)
+    }
+
+    /// Notes that the status of the connection is as it should be.
+    pub fn written(&self, name: &str) {
+        self.over(name, |attempts| &mut attempts.unwritten);
     }
 
     /// Forgets the connection of that name and returns it.
     pub fn remove(&self, name: &str) -> Option<Entry> {
-        self.read(name);
+        self.attempts().remove(name);
         self.by_name
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name)
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, HashMap<String, Attempts>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn one_more(&self, name: &str, which: fn(&mut Attempts) -> &mut u32) -> u32 {
+        let mut attempts = self.attempts();
+        let count = which(attempts.entry(name.into()).or_default());
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    fn over(&self, name: &str, which: fn(&mut Attempts) -> &mut u32) {
+        if let Some(attempts) = self.attempts().get_mut(name) {
+            *which(attempts) = 0;
+        }
     }
 }
 
@@ -204,8 +236,12 @@ mod tests {
         let looks = [(); 3].map(|()| connections.unread("one"));
         assert_eq!(looks, [1, 2, 3]);
         assert_eq!(connections.unread("another"), 1);
+        assert_eq!(connections.unwritten("one"), 1, "counted apart");
         connections.read("one");
         assert_eq!(connections.unread("one"), 1);
+        assert_eq!(connections.unwritten("one"), 2);
+        connections.written("one");
+        assert_eq!(connections.unwritten("one"), 1);
     }
 
     #[test]

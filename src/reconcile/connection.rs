@@ -93,8 +93,8 @@ async fn whole(object: &Guarded<VaultConnection>, context: &Context) -> Action {
     match resolve::resolve(object, context).await {
         Resolved::Unusable(message) => unusable(object, message, context).await,
         Resolved::Usable(connection) => {
-            let (verdict, health, action) = probe(connection, context).await;
-            report::publish(object, &verdict, health.as_ref(), action, context).await
+            let (verdict, health, pause) = probe(connection, context).await;
+            report::publish(object, &verdict, health.as_ref(), Some(pause), context).await
         }
         Resolved::Unknown(error) => unread(object, known, &error, context).await,
     }
@@ -104,14 +104,14 @@ async fn whole(object: &Guarded<VaultConnection>, context: &Context) -> Action {
 async fn probe(
     connection: Arc<Connection>,
     context: &Context,
-) -> (Verdict, Option<Health>, Action) {
+) -> (Verdict, Option<Health>, Duration) {
     connection.probes().begin(context.clock.now());
     let answer = ask(&connection.client).await;
     let outage = probe::outage(&connection.address, &answer);
     let name = connection.name.clone();
-    let (verdict, action) = note(&name, &connection, outage, context);
+    let (verdict, pause) = note(&name, &connection, outage, context);
     replace(&name, Entry::Usable(connection), context).await;
-    (verdict, answer.ok(), action)
+    (verdict, answer.ok(), pause)
 }
 
 /// A connection whose references cannot be read just now. The server is watched all the same, with the settings that it was last used
@@ -135,11 +135,12 @@ async fn unread(
             message, "VaultConnection not looked at, as before"
         );
     }
-    let mut told = None;
+    let (mut told, mut pause) = (None, HEALTHY_INTERVAL);
     if let Some(known) = known {
         // Of a spec that was never looked at the answer says nothing.
         let speaks = known.speaks_of(object.metadata.generation);
-        let (verdict, health, _) = probe(known, context).await;
+        let (verdict, health, next) = probe(known, context).await;
+        pause = next;
         if speaks {
             told = Some((verdict, health));
         }
@@ -153,12 +154,13 @@ async fn unread(
         };
         (verdict, None)
     };
-    let action = Action::requeue(LONGEST_PROBE_PAUSE);
+    // Sooner in an outage: its end is a matter of seconds.
+    let pause = retry(attempts, &name).min(pause);
     match told.or_else(|| lasts.then(lasting)) {
         Some((verdict, health)) => {
-            report::publish(object, &verdict, health.as_ref(), action, context).await
+            report::publish(object, &verdict, health.as_ref(), Some(pause), context).await
         }
-        None => action,
+        None => Action::requeue(pause),
     }
 }
 
@@ -175,7 +177,7 @@ async fn unusable(object: &VaultConnection, message: String, context: &Context) 
         reason: Reason::InvalidSpec,
         message,
     };
-    report::publish(object, &verdict, None, Action::await_change(), context).await
+    report::publish(object, &verdict, None, None, context).await
 }
 
 /// The server's health. A server that takes longer than this for the simplest of all questions serves nobody.
@@ -223,7 +225,7 @@ fn note(
     connection: &Connection,
     outage: Option<Outage>,
     context: &Context,
-) -> (Verdict, Action) {
+) -> (Verdict, Duration) {
     let up = outage.is_none();
     let verdict = match &outage {
         None => Verdict {
@@ -254,7 +256,12 @@ fn note(
     } else {
         schedule::backoff(failed_probes.saturating_sub(1), name).min(LONGEST_PROBE_PAUSE)
     };
-    (verdict, Action::requeue(pause))
+    (verdict, pause)
+}
+
+/// How long to wait for the API server after so many attempts in vain: longer and longer, but not so long that its server is not watched.
+fn retry(attempts: u32, name: &str) -> Duration {
+    schedule::backoff(attempts.saturating_sub(1), name).min(HEALTHY_INTERVAL)
 }
 
 /// Makes the entry known, and wakes those who depend on it if it differs from what was known.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::controller::Action;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::LONGEST_PROBE_PAUSE;
+use super::retry;
 use crate::api::Reason;
 use crate::api::condition::{READY, Verdict, find};
 use crate::api::vault_connection::{VaultConnection, VaultConnectionStatus};
@@ -16,17 +16,16 @@ use crate::cluster::{WriteError, status};
 use crate::reconcile::Context;
 use crate::vault::Health;
 
-/// How soon to look again after meeting a newer object.
-const AFTER_CONFLICT: Duration = Duration::from_secs(1);
-
-/// Writes what is news and returns when to look again.
+/// Writes what is news and returns when to look again: after `pause` if all goes well, or with the next change if there is none.
 pub async fn publish(
     object: &VaultConnection,
     verdict: &Verdict,
     health: Option<&Health>,
-    action: Action,
+    pause: Option<Duration>,
     context: &Context,
 ) -> Action {
+    let action = pause.map_or_else(Action::await_change, Action::requeue);
+    let name = object.metadata.name.as_deref().unwrap_or_default();
     let before = object.status.clone().unwrap_or_default();
     let status = next_status(object, &before, verdict, health, context.clock.now());
     let (last, now) = (
@@ -42,6 +41,7 @@ pub async fn publish(
         || verdict.reason == Reason::InvalidSpec
         || before.observed_generation != status.observed_generation;
     if status == before || !news {
+        context.connections.written(name);
         return action;
     }
     let wanted = VaultConnection {
@@ -63,14 +63,27 @@ pub async fn publish(
             .publish(&notice, &object.object_ref(&()))
             .await;
     }
-    match written {
-        Ok(_) | Err(WriteError::NotFound) => action,
-        Err(WriteError::Conflict) => Action::requeue(AFTER_CONFLICT),
-        Err(error) => {
-            warn!(connection = object.metadata.name, %error, "status not written");
-            Action::requeue(LONGEST_PROBE_PAUSE)
+    let error = match written {
+        Ok(_) | Err(WriteError::NotFound) => {
+            context.connections.written(name);
+            return action;
         }
+        Err(error) => error,
+    };
+    let attempts = context.connections.unwritten(name);
+    match error {
+        // The object is newer than we knew: its own event brings us back, and if it was lost, the pause does.
+        WriteError::Conflict => {}
+        error if attempts == 1 => warn!(connection = name, %error, "status not written"),
+        error => debug!(connection = name, %error, "status not written, as before"),
     }
+    Action::requeue(after_trouble(attempts, pause, name))
+}
+
+/// When to try again to write the status: with growing pauses, and sooner where the server is to be asked sooner anyway, as in an outage.
+fn after_trouble(attempts: u32, pause: Option<Duration>, name: &str) -> Duration {
+    let retry = retry(attempts, name);
+    pause.map_or(retry, |pause| pause.min(retry))
 }
 
 /// What a server told once stays told while it does not answer.
@@ -97,5 +110,24 @@ fn next_status(
             object.metadata.generation,
             now,
         )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::connection::{HEALTHY_INTERVAL, LONGEST_PROBE_PAUSE};
+
+    #[test]
+    fn a_status_that_cannot_be_written_is_tried_again_with_growing_pauses_and_in_an_outage_with_each_probe()
+     {
+        let seconds = |attempts, pause| after_trouble(attempts, pause, "default").as_secs_f64();
+        for pause in [Some(HEALTHY_INTERVAL), None] {
+            let pauses = [1, 2, 3, 4, 5, 6].map(|attempts| seconds(attempts, pause));
+            assert!(pauses.is_sorted_by(|a, b| a < b), "{pauses:?}");
+            assert!(pauses[0] <= 1.2, "{pauses:?}");
+            assert!((seconds(100, pause) - 60.0).abs() < 0.001);
+        }
+        assert!(seconds(100, Some(LONGEST_PROBE_PAUSE)) <= 1.0);
     }
 }

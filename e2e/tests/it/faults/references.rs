@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use vaultbridge_e2e::tenant::condition;
 use vaultbridge_e2e::vault_server::Listener;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, operator, run_alone};
@@ -16,16 +17,18 @@ async fn config_maps(t: &Tenant, verbs: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Has the operator look again at what the connection refers to.
+async fn touch(t: &Tenant) -> Result<()> {
+    let touched = jiff::Timestamp::now().to_string();
+    let content = [("ca.crt", &*t.vault().ca()), ("touched", &*touched)];
+    t.give_operator("ConfigMap", &content).await
+}
+
 /// Waits until the operator has looked, in vain, at what the connection refers to.
 async fn unread(t: &Tenant) -> Result<()> {
     until("the log to tell", SOON, async || {
-        // Each touch has the operator look again: the right may have gone only after the last look.
-        let touched = jiff::Timestamp::now().to_string();
-        t.give_operator(
-            "ConfigMap",
-            &[("ca.crt", &t.vault().ca()), ("touched", &touched)],
-        )
-        .await?;
+        // The right may have gone only after the last look.
+        touch(t).await?;
         let log = t.operator()?.log()?;
         let tells = |line: &str| {
             line.contains("WARN")
@@ -76,6 +79,17 @@ fn a_server_is_watched_with_its_last_certificates_while_they_cannot_be_read() ->
             .await?;
 
         config_maps(t, &["get", "list", "watch"]).await?;
+        // The pauses have grown: a touch is quicker, once the right is in force.
+        until("the connection to be looked at", SOON, async || {
+            touch(t).await?;
+            let object = t
+                .get("VaultConnection", t.name())
+                .await?
+                .unwrap_or_default();
+            let ready = condition(&object, "Ready");
+            Ok(ready.filter(|ready| ready["status"] == "True").map(|_| ()))
+        })
+        .await?;
         t.connection_is("True", "Connected").await?;
         t.password("app", "fourth password").await?;
         t.secret_with("app", "password", "fourth password").await?;
