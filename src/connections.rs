@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use jiff::Timestamp;
+
 use self::probe::Probes;
 use crate::api::Reason;
 use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
@@ -23,6 +25,17 @@ pub struct Connections {
     by_name: RwLock<HashMap<String, Entry>>,
     /// What went wrong with the API server; nothing where all went well.
     attempts: Mutex<HashMap<String, Attempts>>,
+    /// When the status of a connection was last written.
+    told: Mutex<HashMap<String, Timestamp>>,
+}
+
+/// What a probe is news of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// An outage has begun, or has another cause than the probe before found.
+    Outage,
+    /// An outage is over.
+    Recovery,
 }
 
 /// How often in a row the API server was asked in vain for the sake of a connection.
@@ -125,6 +138,18 @@ impl Connections {
         self.one_more(name, |attempts| &mut attempts.unwritten)
     }
 
+    /// Notes that the status of the connection was written.
+    pub fn told(&self, name: &str, now: Timestamp) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(name.into(), now);
+    }
+
+    /// When the status of the connection was last written by this process.
+    pub fn last_told(&self, name: &str) -> Option<Timestamp> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.get(name).copied()
+    }
+
     /// Notes that the status of the connection is as it should be.
     pub fn written(&self, name: &str) {
         self.over(name, |attempts| &mut attempts.unwritten);
@@ -133,6 +158,9 @@ impl Connections {
     /// Forgets the connection of that name and returns it.
     pub fn remove(&self, name: &str) -> Option<Entry> {
         self.attempts().remove(name);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.remove(name);
+        drop(told);
         self.by_name
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -189,21 +217,25 @@ impl Connection {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what a probe found. Tells whether that is a recovery from an outage.
-    pub fn note(&self, outage: Option<Outage>) -> bool {
+    /// Notes what a probe found. Tells whether that is news, and of what.
+    pub fn note(&self, outage: Option<Outage>) -> Option<News> {
         let mut known = self
             .reachability
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let recovered = known.outage.is_some() && outage.is_none();
+        let news = match (&known.outage, &outage) {
+            (Some(_), None) => Some(News::Recovery),
+            (before, Some(found)) if before.as_ref() != Some(found) => Some(News::Outage),
+            (_, Some(_)) | (None, None) => None,
+        };
         known.failed_probes = if outage.is_some() {
             known.failed_probes.saturating_add(1)
         } else {
             0
         };
-        known.recoveries += u64::from(recovered);
+        known.recoveries += u64::from(news == Some(News::Recovery));
         known.outage = outage;
-        recovered
+        news
     }
 }
 

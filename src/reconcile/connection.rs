@@ -21,7 +21,7 @@ use crate::api::condition::Verdict;
 use crate::api::vault_connection::VaultConnection;
 use crate::cluster::events::Notice;
 use crate::cluster::{Guarded, WriteError};
-use crate::connections::{Connection, Entry, Outage, Reachability, probe};
+use crate::connections::{Connection, Entry, News, Outage, Reachability, probe};
 use crate::schedule;
 use crate::vault::{self, Client, Health};
 
@@ -240,15 +240,18 @@ fn note(
         },
     };
     context.metrics.connection(name, up);
-    if let Some(outage) = outage
-        .as_ref()
-        .filter(|_| connection.reachability().outage.is_none())
-    {
-        warn!(connection = name, reason = %outage.reason, message = outage.message, "the server cannot be used");
-    }
-    if connection.note(outage) {
-        info!(connection = name, "the server answers again");
-        wake_dependents(name, context);
+    match connection.note(outage) {
+        Some(News::Outage) => {
+            let Verdict {
+                reason, message, ..
+            } = &verdict;
+            warn!(connection = name, %reason, message, "the server cannot be used");
+        }
+        Some(News::Recovery) => {
+            info!(connection = name, "the server answers again");
+            wake_dependents(name, context);
+        }
+        None => {}
     }
     let Reachability { failed_probes, .. } = connection.reachability();
     let pause = if up {
