@@ -240,6 +240,8 @@ where
 }
 
 fn index_secret(key: &Key, object: Option<&Guarded<VaultSecret>>, context: &Arc<Context>) -> bool {
+    let unreadable = object.is_some_and(|object| object.0.is_err());
+    context.objects.set_unreadable(key, unreadable);
     let Some(Ok(object)) = object.map(|object| &object.0) else {
         // Gone, or unreadable: either way it has no claim on any Secret.
         let holds = |target: &Key, rival: &Rival| context.holds(target, rival);
@@ -247,6 +249,9 @@ fn index_secret(key: &Key, object: Option<&Guarded<VaultSecret>>, context: &Arc<
         wake_all(affected, context);
         if let Some(uid) = uid {
             context.forget(key, &uid);
+        } else if !unreadable {
+            // What could never be read has a metric all the same.
+            context.metrics.forget_object(&key.namespace, &key.name);
         }
         return true;
     };

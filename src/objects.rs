@@ -1,7 +1,7 @@
 //! An index over the VaultSecrets: who wants to write which Secret, who uses which connection and service account.
 //! Kept up to date by the watch, so that no pass and no change has to look through all objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ struct Inner {
     claims: HashMap<Key, BTreeSet<Rival>>,
     /// The names of those who read a place, by namespace and place.
     readers: HashMap<(String, Place), BTreeSet<String>>,
+    /// Objects that exist and cannot be read, so that nothing of the above is known of them.
+    unreadable: HashSet<Key>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +73,21 @@ impl Objects {
     /// Whether the object of that key is known, and still the one of that UID.
     pub fn knows(&self, key: &Key, uid: &str) -> bool {
         self.lock().get(key).is_some_and(|known| known.uid == uid)
+    }
+
+    /// Notes whether there is an object of that key that cannot be read.
+    pub fn set_unreadable(&self, key: &Key, unreadable: bool) {
+        let mut inner = self.lock();
+        if unreadable {
+            inner.unreadable.insert(key.clone());
+        } else {
+            inner.unreadable.remove(key);
+        }
+    }
+
+    /// Whether there is an object of that key that cannot be read.
+    pub fn is_unreadable(&self, key: &Key) -> bool {
+        self.lock().unreadable.contains(key)
     }
 
     /// Takes out an object. Returns its UID, if it was known, and the others that named the same Secret, if they are concerned:

@@ -12,6 +12,8 @@ use super::report::{Report, Trouble};
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::events::Notice;
 use crate::cluster::{Guarded, Key, WriteError, status};
+use crate::metrics::Metrics;
+use crate::objects::Objects;
 
 /// Tells the world what the pass came to.
 pub async fn publish(observed: &Observed, report: Report, context: &Context) -> Action {
@@ -103,9 +105,20 @@ async fn write_status(
     }
 }
 
+/// Counts the pass over an object that cannot be read. It is not ready, which those must see who watch for that.
+fn tally_unreadable(key: &Key, objects: &Objects, metrics: &Metrics) {
+    let Key { namespace, name } = key;
+    metrics.pass(namespace, name, "failed", Reason::InvalidSpec, false, None);
+    // It may have been deleted since the pass began, which must not bring it back.
+    if !objects.is_unreadable(key) {
+        metrics.forget_object(namespace, name);
+    }
+}
+
 /// An object that this program cannot read: told on the object itself, once, and passed over.
 pub async fn undecodable(why: &str, object: &Guarded<VaultSecret>, context: &Context) -> Action {
     let key = Key::of(object.meta());
+    tally_unreadable(&key, &context.objects, &context.metrics);
     warn!(
         namespace = key.namespace,
         name = key.name,
@@ -126,4 +139,27 @@ pub async fn undecodable(why: &str, object: &Guarded<VaultSecret>, context: &Con
         .publish(&notice, &object.object_ref(&()))
         .await;
     Action::await_change()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_cannot_be_read_counts_as_not_ready_until_it_is_gone() {
+        let (objects, metrics) = (Objects::default(), Metrics::new());
+        let key = Key::new("shop", "strange");
+        let line = r#"vaultbridge_vaultsecret_ready{namespace="shop",name="strange"}"#;
+        objects.set_unreadable(&key, true);
+        tally_unreadable(&key, &objects, &metrics);
+        let text = metrics.print().unwrap();
+        assert!(text.contains(&format!("{line} 0")), "{text}");
+        let counted = r#"vaultbridge_reconcile_total{outcome="failed",reason="InvalidSpec"} 1"#;
+        assert!(text.contains(counted), "{text}");
+
+        objects.set_unreadable(&key, false);
+        tally_unreadable(&key, &objects, &metrics);
+        let text = metrics.print().unwrap();
+        assert!(!text.contains(line), "{text}");
+    }
 }

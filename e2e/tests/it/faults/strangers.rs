@@ -23,6 +23,17 @@ async fn apply_strange(t: &Tenant, yaml: &str) -> Result<Value> {
     .await
 }
 
+/// Waits until the metrics say of the object that it is not ready, or nothing any more.
+async fn counts_as_not_ready(t: &Tenant, name: &str, counts: bool) -> Result<()> {
+    let (namespace, metric) = (t.name(), "vaultbridge_vaultsecret_ready");
+    let line = format!(r#"{metric}{{namespace="{namespace}",name="{name}"}} 0"#);
+    until("the metrics to follow", SOON, async || {
+        let text = t.operator()?.metrics().await?;
+        Ok((text.contains(&line) == counts).then_some(()))
+    })
+    .await
+}
+
 #[test]
 fn an_object_that_cannot_be_read_is_told_and_disturbs_nobody() -> Result<()> {
     run_alone(&GroundOptions::default(), async |t| {
@@ -40,6 +51,15 @@ fn an_object_that_cannot_be_read_is_told_and_disturbs_nobody() -> Result<()> {
             .event("VaultSecret", "strange", "InvalidSpec", &words)
             .await?;
         assert!(event.warning, "{event}");
+        counts_as_not_ready(t, "strange", true).await?;
+        apply_strange(
+            t,
+            "{ kind: VaultSecret, metadata: { name: doomed }, spec: 5 }",
+        )
+        .await?;
+        counts_as_not_ready(t, "doomed", true).await?;
+        t.delete("VaultSecret", "doomed").await?;
+        counts_as_not_ready(t, "doomed", false).await?;
         t.password("healthy", "second password").await?;
         t.secret_with("healthy", "password", "second password")
             .await?;
