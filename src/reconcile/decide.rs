@@ -9,6 +9,7 @@ use super::claim::Claim;
 use super::memory::Failed;
 use super::observe::Observed;
 use super::resolve::Job;
+use super::settle;
 use super::status;
 use super::trigger::Trigger;
 use crate::cluster::SecretMeta;
@@ -41,7 +42,9 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     let (Some(record), Claim::Update(secret)) = (&observed.record, claim) else {
         return Decision::Fetch(without_record(observed));
     };
-    if record.request != job.request || record.owner_uid != job.uid {
+    // The request names the connection; where that leads may have changed while we were down.
+    let asked_anew = record.request != job.request || settle::is_elsewhere(job, record);
+    if asked_anew || record.owner_uid != job.uid {
         return Decision::Fetch(Trigger::SpecChanged);
     }
     let trusted = is_trusted(secret, record, observed);

@@ -129,8 +129,23 @@ pub fn take_in(observed: &mut Observed, report: Report) {
 
 /// The connection that the object names.
 pub fn usable(allowed: Option<AllowedNamespaces>, reachability: Reachability) -> ConnectionView {
+    let connection = Connection {
+        allowed,
+        reachability: RwLock::new(reachability.clone()),
+        ..connection("http://127.0.0.1:1", "")
+    };
+    ConnectionView::Known(Entry::Usable(Arc::new(connection)), reachability)
+}
+
+/// The same, as it is after somebody gave it that address and Vault namespace.
+pub fn usable_at(address: &str, namespace: &str) -> ConnectionView {
+    let connection = connection(address, namespace);
+    ConnectionView::Known(Entry::Usable(Arc::new(connection)), Reachability::default())
+}
+
+fn connection(address: &str, namespace: &str) -> Connection {
     let settings = vault::Settings {
-        address: "http://127.0.0.1:1".into(),
+        address: address.into(),
         namespace: String::new(),
         ca_bundle: None,
         server_name: None,
@@ -140,20 +155,19 @@ pub fn usable(allowed: Option<AllowedNamespaces>, reachability: Reachability) ->
         max_concurrent_requests: 1,
     };
     let client = vault::Client::new(&settings, None).unwrap();
-    let connection = Connection {
+    Connection {
         name: "default".into(),
         identity: "default#1".into(),
         address: settings.address.clone(),
         client,
         settings_hash: "1".into(),
         generation: AtomicI64::new(1),
-        vault_namespace: String::new(),
+        vault_namespace: namespace.into(),
         auth: ConnectionAuth::default(),
-        allowed,
-        reachability: RwLock::new(reachability.clone()),
+        allowed: None,
+        reachability: RwLock::default(),
         probes: Mutex::default(),
-    };
-    ConnectionView::Known(Entry::Usable(Arc::new(connection)), reachability)
+    }
 }
 
 /// The connection that the object names, whose server is known to be away.

@@ -181,6 +181,14 @@ impl<'a> Before<'a> {
     }
 }
 
+/// Whether a source is read elsewhere now than the Secret was made from: at another server, say, because the connection was changed.
+pub fn is_elsewhere(job: &Job, record: &Record) -> bool {
+    job.sources.iter().any(|source| {
+        let known = record.sources.get(&source.name);
+        known.is_none_or(|SourceRecord::Static { place: known, .. }| *known != place(job, source))
+    })
+}
+
 /// A short name for where a source is read. The server's address is part of it: that another server does not have the path is
 /// no reason to take anything away.
 fn place(job: &Job, source: &SourceJob) -> String {

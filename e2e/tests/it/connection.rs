@@ -387,6 +387,28 @@ fn a_change_of_address_moves_everything_to_the_other_server() -> Result<()> {
 }
 
 #[test]
+fn a_change_of_address_while_the_operator_is_down_moves_also_what_is_never_polled() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        let t = t.neighbour(Listener::Plain).await?;
+        t.put("app", json!({ "password": "from the first server" }))
+            .await?;
+        let second = t.ground().vault().clone();
+        let data = json!({ "password": "from the second server" });
+        second.put_v2(t.name(), "app", &data).await?;
+        let quiet = "auth: { role: $tenant }, refresh: { interval: 0s }";
+        t.reader("app", quiet).await?;
+        t.secret_with("app", "password", "from the first server")
+            .await?;
+        t.operator()?.stop().await?;
+        t.connect(json!({ "address": second.address() })).await?;
+        t.operator()?.start_again()?;
+        t.secret_with("app", "password", "from the second server")
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
 fn a_change_of_address_to_a_server_without_the_path_takes_nothing_away() -> Result<()> {
     run(async |t| {
         let t = t.neighbour(Listener::Plain).await?;

@@ -150,6 +150,21 @@ fn vault_is_asked_when_the_secret_is_not_as_it_shall_be() {
             fetch(Trigger::SpecChanged),
         ),
         (
+            "the connection leads to another server since we were down, and polls are off",
+            with(synced(), |observed| {
+                edit(observed, "/refresh/interval", json!("0s"));
+                observed.connection = fixture::usable_at("http://127.0.0.1:2", "");
+            }),
+            fetch(Trigger::SpecChanged),
+        ),
+        (
+            "the connection leads to another Vault namespace since we were down",
+            with(synced(), |observed| {
+                observed.connection = fixture::usable_at("http://127.0.0.1:1", "team");
+            }),
+            fetch(Trigger::SpecChanged),
+        ),
+        (
             "the object was made anew under its name",
             with(synced(), |observed| {
                 Arc::make_mut(&mut observed.object).metadata.uid = Some("anew".into());
