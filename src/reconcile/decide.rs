@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::build::{is_dressed, is_trusted};
 use super::claim::Claim;
+use super::failure::Retry;
 use super::memory::Failed;
 use super::observe::Observed;
 use super::resolve::Job;
@@ -21,8 +22,8 @@ use crate::schedule;
 pub enum Decision {
     /// Nothing: everything is as this record says, and as asked.
     Rest(Record),
-    /// Nothing until then: an earlier failure is being waited out.
-    Wait(Timestamp),
+    /// Nothing until then: an earlier failure is being waited out. `None`: until something changes.
+    Wait(Option<Timestamp>),
     /// Somebody touched the Secret, and may or may not have changed its values: read it and compare it with this record.
     Verify(Record),
     /// Ask Vault.
@@ -31,13 +32,13 @@ pub enum Decision {
 
 /// Decides. `claim` is never a refusal here.
 pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
-    if let Some(until) = observed
-        .memory
-        .failed
-        .as_ref()
-        .and_then(|failed| wait(failed, observed))
-    {
-        return Decision::Wait(until);
+    if let Some(failed) = &observed.memory.failed {
+        if is_barred(failed, observed) {
+            return Decision::Wait(None);
+        }
+        if let Some(until) = wait(failed, observed) {
+            return Decision::Wait(Some(until));
+        }
     }
     let (Some(record), Claim::Update(secret)) = (&observed.record, claim) else {
         return Decision::Fetch(without_record(observed));
@@ -91,16 +92,15 @@ pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> O
 
 /// When a failed attempt is retried, given how many there were; `None`: when something changes.
 pub fn retry_time(
-    retry: super::failure::Retry,
+    retry: Retry,
     attempts: u32,
     job: Option<&Job>,
     observed: &Observed,
 ) -> Option<Timestamp> {
-    use super::failure::Retry;
     let backoff = schedule::backoff(attempts, observed.uid());
     let interval = job.and_then(|job| job.interval).unwrap_or(backoff);
     let pause = match retry {
-        Retry::OnChange => return None,
+        Retry::OnChange | Retry::Never => return None,
         Retry::Backoff => backoff,
         Retry::BackoffToInterval => backoff.min(interval),
         Retry::Interval => interval,
@@ -111,6 +111,16 @@ pub fn retry_time(
         }
     };
     observed.now.checked_add(pause).ok()
+}
+
+/// Whether another attempt would do the harm of the last one again: nothing that could mend it has changed. That the server was away, or
+/// somebody touched the Secret, mends nothing.
+fn is_barred(failed: &Failed, observed: &Observed) -> bool {
+    let world = observed.world();
+    failed.failure.retry == Retry::Never
+        && failed.world.generation == world.generation
+        && failed.world.connection == world.connection
+        && !observed.memory.is_nudged()
 }
 
 /// `Some`: the failure is not retried before that time, because nothing that it depended on has changed. A failure

@@ -20,6 +20,9 @@ pub struct Failure {
 pub enum Retry {
     /// When something that the pass looked at changes; time alone mends nothing.
     OnChange,
+    /// When the object or its connection changes, or somebody finds out that Vault holds something new; whatever else happens, not before:
+    /// the attempt itself does harm.
+    Never,
     /// After a pause that grows from a second to five minutes.
     Backoff,
     /// After a pause that grows as well, but not beyond the interval: what is missing in Vault is looked for as often as

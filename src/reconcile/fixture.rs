@@ -157,7 +157,7 @@ fn connection(address: &str, namespace: &str) -> Connection {
     let client = vault::Client::new(&settings, None).unwrap();
     Connection {
         name: "default".into(),
-        identity: "default#1".into(),
+        identity: format!("default#{address}#{namespace}"),
         address: settings.address.clone(),
         client,
         settings_hash: "1".into(),

@@ -232,7 +232,7 @@ fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str)
                 Reason::InvalidSpec,
                 format!("{what}: {error}; correct kv.mount, or leave kv.engineVersion out"),
             )
-            .retried(Retry::OnChange)
+            .retried(Retry::Never)
         }
         vault::Error::NotFound { .. }
         | vault::Error::Rejected { .. }

@@ -27,8 +27,8 @@ pub enum Outcome {
     Pending,
     /// Nothing was to be done; the record says what the Secret holds.
     InSync(Record),
-    /// An earlier failure is being waited out until then.
-    Waiting(Timestamp),
+    /// An earlier failure is being waited out until then; `None`: until something changes.
+    Waiting(Option<Timestamp>),
     /// The Secret was read because somebody touched it, and holds what the record says.
     Verified(Record),
     /// Vault was asked and holds what the Secret was made of.
@@ -142,14 +142,19 @@ fn known_good(observed: &Observed, resource_version: String) -> KnownGood {
 
 /// A wait that goes on. It tells the failure as well: the status may not have been written when it happened, and an outage that
 /// has lasted long enough ends readiness meanwhile.
-fn waiting(observed: &Observed, job: Option<&Job>, until: Timestamp, memory: Memory) -> Report {
+fn waiting(
+    observed: &Observed,
+    job: Option<&Job>,
+    until: Option<Timestamp>,
+    memory: Memory,
+) -> Report {
     let failed = memory.failed.as_ref();
     let status = failed
         .filter(|failed| is_told(observed, failed))
         .map(|failed| status::failed(observed, job, &failed.failure));
     let reason = failed.map(|failed| failed.failure.reason);
     let (notice, failed) = failed.map(|failed| announce(observed, failed)).unzip();
-    let next = next_look(observed, job, status.as_ref(), Some(until));
+    let next = next_look(observed, job, status.as_ref(), until);
     let memory = Memory { failed, ..memory };
     let ended = ("waiting", reason);
     finish(observed, status, notice.flatten(), ended, next, memory)

@@ -278,7 +278,7 @@ fn a_failure_is_waited_out() {
         failed(running(), Reason::VaultSealed),
     ] {
         let retry_at = observed.memory.failed.as_ref().unwrap().retry_at.unwrap();
-        assert_eq!(decision(&observed), Decision::Wait(retry_at));
+        assert_eq!(decision(&observed), Decision::Wait(Some(retry_at)));
         let retried = with(observed, |observed| observed.now = retry_at);
         let failed_at = retried.memory.failed.as_ref().unwrap().at;
         let waited = Duration::try_from(retry_at.duration_since(failed_at)).unwrap();
@@ -346,6 +346,70 @@ fn what_an_earlier_step_refused_is_tried_as_soon_as_that_step_lets_it_pass() {
     let observed = failed(running(), Reason::SecretConflict);
     assert_eq!(observed.memory.failed.as_ref().unwrap().retry_at, None);
     assert_eq!(decision(&observed), fetch(Trigger::Retry(Duration::ZERO)));
+}
+
+#[test]
+fn what_does_harm_is_not_asked_for_again_by_any_visit_until_spec_or_connection_change() {
+    let leased = || {
+        with(running(), |observed| {
+            let failure = Failure::new(Reason::InvalidSpec, "leased").retried(Retry::Never);
+            let report = report(observed, Some(&job(observed)), Outcome::Failed(failure));
+            assert_eq!(report.next, None);
+            take_in(observed, report);
+        })
+    };
+    let recovered = Reachability {
+        recoveries: 1,
+        ..Reachability::default()
+    };
+    let visits = [
+        ("a list was read again", leased()),
+        ("a whole day went by", later(leased(), 86_400)),
+        ("the clock was set back", later(leased(), -60)),
+        (
+            "somebody touched the Secret",
+            with(leased(), |observed| touch(observed, |_| {})),
+        ),
+        (
+            "somebody deleted the Secret",
+            with(leased(), |observed| {
+                (observed.target, observed.record) = (None, None);
+            }),
+        ),
+        (
+            "the server was away",
+            with(leased(), |observed| {
+                observed.connection = usable(None, recovered);
+            }),
+        ),
+    ];
+    for (case, observed) in visits {
+        assert_eq!(decision(&observed), Decision::Wait(None), "{case}");
+        let waited = report(&observed, Some(&job(&observed)), Outcome::Waiting(None));
+        let kept = with(observed, |observed| take_in(observed, waited));
+        assert_eq!(decision(&kept), Decision::Wait(None), "{case}, and again");
+    }
+    check(vec![
+        (
+            "the spec was edited",
+            with(leased(), |observed| {
+                edit(observed, "/sources/0/kv/path", json!("secret/b"));
+            }),
+            fetch(Trigger::SpecChanged),
+        ),
+        (
+            "the connection leads elsewhere",
+            with(leased(), |observed| {
+                observed.connection = fixture::usable_at("http://127.0.0.1:2", "");
+            }),
+            fetch(Trigger::SpecChanged),
+        ),
+        (
+            "another object found news",
+            with(leased(), |observed| observed.memory.nudges = 1),
+            fetch(Trigger::Retry(Duration::ZERO)),
+        ),
+    ]);
 }
 
 #[test]

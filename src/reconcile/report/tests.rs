@@ -251,13 +251,13 @@ fn an_outage_leaves_what_is_ready_ready_until_it_is_stale() {
         let stale = at(NOW + 1800);
         observed.now = at(NOW + 1799);
         assert!(pass(&mut observed, failing(reason)).ready);
-        let waiting = told(&observed, Outcome::Waiting(at(NOW + 1900)));
+        let waiting = told(&observed, Outcome::Waiting(Some(at(NOW + 1900))));
         assert_eq!(
             (waiting.ready, waiting.status.is_some(), waiting.next),
             (true, false, Some(stale))
         );
         observed.now = stale;
-        let waited = told(&observed, Outcome::Waiting(at(NOW + 1900)));
+        let waited = told(&observed, Outcome::Waiting(Some(at(NOW + 1900))));
         assert_eq!((waited.ready, waited.status.is_some()), (false, true));
         let told = pass(&mut observed, failing(reason));
         assert_eq!((told.wrote, told.ready), (true, false), "{reason}");
@@ -273,14 +273,14 @@ fn a_failure_whose_status_was_not_written_is_told_while_it_is_waited_out() {
     let lost = told(&observed, failing(Reason::PermissionDenied));
     observed.memory = lost.memory;
     later(&mut observed, 1);
-    let again = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+    let again = pass(&mut observed, Outcome::Waiting(Some(at(NOW + 60))));
     assert_eq!((again.wrote, again.ready), (true, false));
     let synced = condition(&observed, SYNCED);
     assert_eq!(
         (synced.reason.as_str(), synced.message.as_str()),
         ("PermissionDenied", "why")
     );
-    assert!(!pass(&mut observed, Outcome::Waiting(at(NOW + 60))).wrote);
+    assert!(!pass(&mut observed, Outcome::Waiting(Some(at(NOW + 60)))).wrote);
 }
 
 #[test]
@@ -297,13 +297,13 @@ fn an_event_that_was_held_back_with_its_status_is_told_with_the_next_one() {
             observed.memory = memories.get("uid");
         }
         assert!(notes[2], "{reason}: {notes:?}");
-        let again = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+        let again = pass(&mut observed, Outcome::Waiting(Some(at(NOW + 60))));
         assert_eq!(
             (again.wrote, again.note.as_deref()),
             (true, Some("why")),
             "{reason}"
         );
-        let after = pass(&mut observed, Outcome::Waiting(at(NOW + 60)));
+        let after = pass(&mut observed, Outcome::Waiting(Some(at(NOW + 60))));
         assert_eq!((after.wrote, after.note), (false, None), "{reason}");
     }
 }
@@ -322,8 +322,8 @@ fn a_wait_that_went_stale_is_told_once() {
     let mut observed = running();
     pass(&mut observed, failing(Reason::VaultSealed));
     observed.now = at(NOW + 1800);
-    assert!(pass(&mut observed, Outcome::Waiting(at(NOW + 2000))).wrote);
-    assert!(!pass(&mut observed, Outcome::Waiting(at(NOW + 2000))).wrote);
+    assert!(pass(&mut observed, Outcome::Waiting(Some(at(NOW + 2000)))).wrote);
+    assert!(!pass(&mut observed, Outcome::Waiting(Some(at(NOW + 2000)))).wrote);
     assert!(
         !pass(&mut observed, failing(Reason::VaultSealed)).wrote,
         "the next attempt says the same"
@@ -365,7 +365,7 @@ fn trouble_of_the_api_server_is_told_once_it_lasts() {
             "attempt {attempt}"
         );
         let until = passing.next.expect("another attempt");
-        assert!(!pass(&mut observed, Outcome::Waiting(until)).wrote);
+        assert!(!pass(&mut observed, Outcome::Waiting(Some(until))).wrote);
         later(&mut observed, 5);
     }
     let lasting = pass(&mut observed, failing(Reason::KubernetesUnavailable));
@@ -513,7 +513,7 @@ fn outcome(choice: usize, observed: &Observed) -> Outcome {
         0 => Outcome::InSync(record(observed)),
         1 => Outcome::Verified(record(observed)),
         2 => Outcome::Unchanged(record(observed)),
-        3 => Outcome::Waiting(observed.now + SignedDuration::from_secs(60)),
+        3 => Outcome::Waiting(Some(observed.now + SignedDuration::from_secs(60))),
         reason => failing(Reason::ALL[reason - 4]),
     }
 }
