@@ -46,7 +46,7 @@ pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
 pub use self::observe::owner_of;
 use self::refusals::Refusal;
-use self::report::Outcome;
+use self::report::{Outcome, Tidied};
 use self::resolve::Job;
 use self::settle::{Before, Settled, Settling};
 use self::trigger::Trigger;
@@ -153,24 +153,18 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     };
     let observed = observe::observe(object, &context).await;
     let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
-    let (job, outcome) = match AssertUnwindSafe(limited).catch_unwind().await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => (
-            None,
-            Outcome::Failed(Failure::new(
-                Reason::InternalError,
-                "the pass took too long and was given up",
-            )),
-        ),
-        Err(_) => (
-            None,
-            Outcome::Failed(Failure::new(
-                Reason::InternalError,
-                "the pass panicked; the operator's log has the place",
-            )),
-        ),
+    let lost = |why| Ended {
+        job: None,
+        outcome: Outcome::Failed(Failure::new(Reason::InternalError, why)),
+        tidied: Tidied::NotTried,
     };
-    let report = report::report(&observed, job.as_ref(), outcome);
+    let ended = match AssertUnwindSafe(limited).catch_unwind().await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => lost("the pass took too long and was given up"),
+        Err(_) => lost("the pass panicked; the operator's log has the place"),
+    };
+    let report = report::report(&observed, ended.job.as_ref(), ended.outcome);
+    let report = report::with_tidied(&observed, report, ended.tidied);
     let action = publish::publish(&observed, report, &context).await;
     // It may have been deleted while the pass was under way; what was kept of it must not come back.
     let key = Key::of(&observed.object.metadata);
@@ -180,40 +174,60 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     action
 }
 
-/// The steps in their order.
-async fn pass(observed: &Observed, context: &Context) -> (Option<Job>, Outcome) {
-    let job = match resolve::resolve(observed) {
-        Ok(Some(job)) => job,
-        Ok(None) => return (None, Outcome::Pending),
-        Err(failure) => return (None, Outcome::Failed(failure)),
-    };
-    let outcome = match claim::claim(&job, observed) {
-        Claim::Refused(failure) => Outcome::Failed(failure),
-        claim @ (Claim::Create | Claim::Update(_)) => act(&job, &claim, observed, context)
-            .await
-            .unwrap_or_else(Outcome::Failed),
-    };
-    (Some(job), outcome)
+/// How a pass ended, and what it was about.
+struct Ended {
+    job: Option<Job>,
+    outcome: Outcome,
+    tidied: Tidied,
 }
 
-/// The steps after the claim. Once the Secret stands, however that came, nothing is left of earlier names.
+/// The steps in their order. Once the Secret stands, however that came, nothing is left of earlier names.
+async fn pass(observed: &Observed, context: &Context) -> Ended {
+    let (job, outcome) = match resolve::resolve(observed) {
+        Ok(Some(job)) => {
+            let outcome = match claim::claim(&job, observed) {
+                Claim::Refused(failure) => Outcome::Failed(failure),
+                claim @ (Claim::Create | Claim::Update(_)) => act(&job, &claim, observed, context)
+                    .await
+                    .unwrap_or_else(Outcome::Failed),
+            };
+            (Some(job), outcome)
+        }
+        Ok(None) => (None, Outcome::Pending),
+        Err(failure) => (None, Outcome::Failed(failure)),
+    };
+    let tidied = match &outcome {
+        Outcome::Pending | Outcome::Waiting(_) | Outcome::Failed(_) => Tidied::NotTried,
+        Outcome::InSync(_)
+        | Outcome::Verified(_)
+        | Outcome::Unchanged(_)
+        | Outcome::Applied(_, _) => apply::tidy_up(observed, context)
+            .await
+            .map_or(Tidied::Done, Tidied::Failed),
+    };
+    Ended {
+        job,
+        outcome,
+        tidied,
+    }
+}
+
+/// The steps after the claim.
 async fn act(
     job: &Job,
     claim: &Claim,
     observed: &Observed,
     context: &Context,
 ) -> Result<Outcome, Failure> {
-    let outcome = match decide::decide(job, claim, observed) {
-        Decision::Wait(until) => return Ok(Outcome::Waiting(until)),
-        Decision::Rest(record) => Outcome::InSync(record),
+    match decide::decide(job, claim, observed) {
+        Decision::Wait(until) => Ok(Outcome::Waiting(until)),
+        Decision::Rest(record) => Ok(Outcome::InSync(record)),
         Decision::Verify(record) if apply::verify(job, &record, context).await? => {
-            Outcome::Verified(record)
+            Ok(Outcome::Verified(record))
         }
-        Decision::Verify(_) => bring(job, claim, Trigger::TargetChanged, observed, context).await?,
-        Decision::Fetch(trigger) => bring(job, claim, trigger, observed, context).await?,
-    };
-    apply::tidy_up(observed, context).await?;
-    Ok(outcome)
+        Decision::Verify(_) => bring(job, claim, Trigger::TargetChanged, observed, context).await,
+        Decision::Fetch(trigger) => bring(job, claim, trigger, observed, context).await,
+    }
 }
 
 /// Asks Vault, and writes what follows from its answer.

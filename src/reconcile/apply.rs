@@ -71,12 +71,20 @@ pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Resul
     }
 }
 
-/// Deletes what was written for the object under earlier names, now that the Secret under the present one stands.
-pub async fn tidy_up(observed: &Observed, context: &Context) -> Result<(), Failure> {
+/// Deletes what was written for the object under earlier names, now that the Secret under the present one stands. Tells of one that it
+/// could not delete: the object has what it asks for all the same.
+pub async fn tidy_up(observed: &Observed, context: &Context) -> Option<Failure> {
+    let mut first = None;
     for (key, secret) in &observed.leftovers {
-        remove(key, secret, context).await?;
+        if let Err(Failure {
+            reason, message, ..
+        }) = remove(key, secret, context).await
+        {
+            let message = format!("delete the earlier Secret {}: {message}", key.name);
+            first = first.or(Some(Failure::new(reason, message)));
+        }
     }
-    Ok(())
+    first
 }
 
 /// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server then

@@ -24,6 +24,8 @@ pub struct Memory {
     pub nudges: u64,
     /// How many of these an attempt has answered.
     pub answered: u64,
+    /// How often in a row a Secret under an earlier name could not be deleted.
+    pub untidy: u32,
     /// How often in a row the status could not be written.
     pub status_attempts: u32,
 }

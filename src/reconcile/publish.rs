@@ -21,6 +21,7 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         status,
         notice,
         trouble,
+        untidy,
         outcome,
         reason,
         ready,
@@ -43,6 +44,10 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
     if let Some(trouble) = trouble {
         log(&key, reason, &trouble);
     }
+    let untidy = untidy.and_then(|(trouble, notice)| {
+        log_untidy(&key, &trouble);
+        notice
+    });
     let pause = match status {
         Some(status) => write_status(observed, status, context).await,
         None => None,
@@ -51,7 +56,8 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         context.memories.status_written(uid);
     }
     // An event about trouble goes with its status: it would be told again with each try. What was done is done, and told now.
-    if let Some(notice) = notice.filter(|notice| pause.is_none() || !notice.warning) {
+    let notice = notice.filter(|notice| pause.is_none() || !notice.warning);
+    for notice in [notice, untidy].into_iter().flatten() {
         context
             .events
             .publish(&notice, &observed.object.object_ref(&()))
@@ -75,6 +81,17 @@ fn log(key: &Key, reason: Option<Reason>, trouble: &Trouble) {
         debug!(namespace, name, reason, why, "not synced, as before");
     } else {
         warn!(namespace, name, reason, why, "not synced");
+    }
+}
+
+/// The same for a Secret under an earlier name that could not be deleted.
+fn log_untidy(key: &Key, trouble: &Trouble) {
+    let Trouble { message, repeated } = trouble;
+    let (Key { namespace, name }, why) = (key, message);
+    if *repeated {
+        debug!(namespace, name, why, "not cleaned up, as before");
+    } else {
+        warn!(namespace, name, why, "not cleaned up");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Step 9: how a pass ended, worked out into all that is said of it. A pass has one [`Report`], whichever way it went; whatever people
 //! and programs see of the pass, and when its object is looked at again, is taken from that.
 
+mod tidied;
+
 use jiff::Timestamp;
 
+pub use self::tidied::{Tidied, with_tidied};
 use super::apply::Applied;
 use super::decide::{next_poll, retry_time};
 use super::failure::{self, Failure};
@@ -47,6 +50,8 @@ pub struct Report {
     pub notice: Option<Notice>,
     /// What went wrong, if this attempt failed. Messages hold no secrets.
     pub trouble: Option<Trouble>,
+    /// Why a Secret under an earlier name is still there, and the event about that, if it is news.
+    pub untidy: Option<(Trouble, Option<Notice>)>,
     /// The word for metrics and logs.
     pub outcome: &'static str,
     /// Why, for metrics and logs; `None` while there is nothing to say.
@@ -122,6 +127,7 @@ fn looked(observed: &Observed, known_good: Option<KnownGood>) -> Memory {
         known_good,
         answered: observed.memory.nudges,
         nudges: observed.memory.nudges,
+        untidy: observed.memory.untidy,
         status_attempts: observed.memory.status_attempts,
     }
 }
@@ -304,6 +310,7 @@ fn finish(
         status: status.filter(|status| Some(status) != before),
         notice,
         trouble: None,
+        untidy: None,
         outcome,
         reason,
         next,

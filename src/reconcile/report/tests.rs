@@ -473,6 +473,49 @@ fn what_only_a_change_mends_is_not_visited_by_time() {
 }
 
 #[test]
+fn an_earlier_secret_that_cannot_be_deleted_spoils_nothing_is_told_once_and_tried_again() {
+    let mut observed = running();
+    let refused =
+        |reason| Tidied::Failed(Failure::new(reason, "delete the earlier Secret old: no"));
+    let notes = |observed: &mut Observed, reason| {
+        let plain = told(observed, Outcome::InSync(record(observed)));
+        let (ready, next) = (plain.ready, plain.next);
+        let report = with_tidied(observed, plain, refused(reason));
+        assert!(ready && report.ready && report.status.is_none());
+        assert_eq!(
+            (report.outcome, report.reason),
+            ("in_sync", Some(Reason::Synced))
+        );
+        let pause = report.next.unwrap().duration_since(observed.now);
+        assert!(report.next < next && pause.as_secs() < 10, "{pause}");
+        let (trouble, notice) = report.untidy.clone().unwrap();
+        assert_eq!(trouble.repeated, observed.memory.untidy > 0);
+        take_in(observed, report);
+        notice.map(|notice| notice.note)
+    };
+    let told_of: Vec<_> = (0..3)
+        .map(|_| notes(&mut observed, Reason::AdmissionDenied))
+        .collect();
+    let note = Some("delete the earlier Secret old: no".to_owned());
+    assert_eq!(told_of, [note.clone(), None, None]);
+    let done = with_tidied(
+        &observed,
+        told(&observed, Outcome::InSync(record(&observed))),
+        Tidied::Done,
+    );
+    assert!(done.untidy.is_none());
+    take_in(&mut observed, done);
+    let passing: Vec<_> = (0..4)
+        .map(|_| notes(&mut observed, Reason::KubernetesUnavailable))
+        .collect();
+    assert_eq!(
+        passing,
+        [None, None, note, None],
+        "it heals by itself as a rule"
+    );
+}
+
+#[test]
 fn nothing_is_said_while_the_connection_was_not_looked_at() {
     let mut observed = synced();
     let told = pass(&mut observed, Outcome::Pending);

@@ -204,9 +204,11 @@ fn killed_in_a_rename(third: &'static str) -> Result<()> {
         t.ready("app").await?;
         forbid_deletions(t).await?;
         rename(t, "b").await?;
-        t.complains_with("app", "AdmissionDenied", &["Secret a", "nothing goes"])
+        let words = ["delete the earlier Secret a", "nothing goes"];
+        t.event("VaultSecret", "app", "AdmissionDenied", &words)
             .await?;
         t.secret("b").await?;
+        t.ready("app").await?;
         t.operator()?.kill()?;
         rename(t, third).await?;
         allow_deletions(t).await?;
@@ -221,6 +223,23 @@ fn killed_in_a_rename(third: &'static str) -> Result<()> {
         let left = t.secrets_now("").await?;
         assert_eq!(left.len(), 1, "one Secret is asked for");
         Ok(())
+    })
+}
+
+#[test]
+fn an_earlier_secret_that_may_not_be_deleted_goes_as_soon_as_it_may_and_the_object_is_ready_meanwhile()
+-> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.app("app", "first password", "1000h").await?;
+        forbid_deletions(t).await?;
+        rename(t, "b").await?;
+        let words = ["delete the earlier Secret app", "nothing goes"];
+        t.event("VaultSecret", "app", "AdmissionDenied", &words)
+            .await?;
+        t.secret_with("b", "password", "first password").await?;
+        t.ready("app").await?;
+        allow_deletions(t).await?;
+        t.wait_gone("Secret", "app").await
     })
 }
 
