@@ -15,9 +15,7 @@ use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::cluster::tokens;
 use crate::connections::Reachability;
-use crate::vault::{
-    self, KvOutcome, KvReply, KvSecret, Mount, MountError, ReadKey, Token, Verdict, Want,
-};
+use crate::vault::{self, KvOutcome, KvReply, KvSecret, Mount, ReadKey, Token, Verdict, Want};
 
 /// How old a reading may be that a new or repaired Secret is made of: a hundred objects that start together share it.
 const SHARED_FOR: Duration = Duration::from_secs(30);
@@ -213,25 +211,57 @@ async fn ask_with(
     source: &SourceJob,
     context: &Context,
 ) -> Result<KvReply, Refusal> {
-    let (mount, path) = locate(token, job, source, context)
-        .await
-        .map_err(Refusal::Mount)?;
-    let reply = vault::read_kv(
+    let located = locate(token, job, source, context).await?;
+    let reply = read_at(&located, token, job, source).await;
+    let doubtful = match &reply {
+        // The place itself is missing: the mount may have been made anew as another kind since we asked.
+        Err(vault::Error::NotFound { .. }) => true,
+        // A mount that was made anew without versions says of every path that there is no entry, and a Secret may go for that.
+        Ok(KvReply::Absent) => located.remembered,
+        Ok(KvReply::Found(_) | KvReply::Deleted { .. } | KvReply::Destroyed) | Err(_) => false,
+    };
+    if let Some(found) = located.found.as_ref().filter(|_| doubtful) {
+        let (connection, namespace) = (&job.connection.identity, &job.vault_namespace);
+        context.mounts.doubt(connection, namespace, found);
+    }
+    if !matches!(reply, Ok(KvReply::Absent)) || !located.remembered {
+        return reply.map_err(Refusal::Read);
+    }
+    let anew = locate(token, job, source, context).await?;
+    if anew.mount == located.mount {
+        return reply.map_err(Refusal::Read);
+    }
+    let reply = read_at(&anew, token, job, source).await;
+    reply.map_err(Refusal::Read)
+}
+
+/// Where a source is.
+struct Located {
+    /// The mount to read at, of the version that a person said, if one did.
+    mount: Mount,
+    /// The path below it.
+    path: String,
+    /// What Vault said of the mount, if it was asked.
+    found: Option<Mount>,
+    /// Whether it was asked earlier, and not for this read.
+    remembered: bool,
+}
+
+async fn read_at(
+    located: &Located,
+    token: &Token,
+    job: &Job,
+    source: &SourceJob,
+) -> Result<KvReply, vault::Error> {
+    vault::read_kv(
         &job.client,
         &job.vault_namespace,
         &token.value,
-        &mount,
-        &path,
+        &located.mount,
+        &located.path,
         source.version,
     )
-    .await;
-    if matches!(reply, Err(vault::Error::NotFound { .. })) {
-        // The place itself is missing: the mount may have been made anew as another kind since we asked.
-        context
-            .mounts
-            .doubt(&job.connection.identity, &job.vault_namespace, &mount);
-    }
-    reply.map_err(Refusal::Read)
+    .await
 }
 
 /// The mount of the source and the path below it.
@@ -240,13 +270,18 @@ async fn locate(
     job: &Job,
     source: &SourceJob,
     context: &Context,
-) -> Result<(Mount, String), MountError> {
+) -> Result<Located, Refusal> {
     if let Some(mount) = stated(source) {
-        return Ok((mount, source.path.clone()));
+        return Ok(Located {
+            mount,
+            path: source.path.clone(),
+            found: None,
+            remembered: false,
+        });
     }
     let full = full_path(source);
     let (connection, namespace) = (&job.connection, &job.vault_namespace);
-    let found = context
+    let (found, remembered) = context
         .mounts
         .find(
             &connection.identity,
@@ -255,15 +290,17 @@ async fn locate(
             &token.value,
             &full,
         )
-        .await?;
-    let below = found.below(&full).unwrap_or_default().to_owned();
-    Ok((
-        Mount {
+        .await
+        .map_err(Refusal::Mount)?;
+    Ok(Located {
+        mount: Mount {
             version: source.engine.unwrap_or(found.version),
-            ..found
+            ..found.clone()
         },
-        below,
-    ))
+        path: found.below(&full).unwrap_or_default().to_owned(),
+        found: Some(found),
+        remembered,
+    })
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Mounts {
         }
     }
 
-    /// The mount that `path` is below, from memory or by asking Vault with `token`. `connection` stands for the
+    /// The mount that `path` is below, and whether that was remembered: from memory or by asking Vault with `token`. `connection` stands for the
     /// client: what one connection tells is never believed of another. One question at a time per party and
     /// first segment of the path; those who wait share an outage, but not a refusal, which is about one token, and no party
     /// waits for the refusals of another.
@@ -98,10 +98,10 @@ impl Mounts {
         namespace: &str,
         token: &SecretText,
         path: &str,
-    ) -> Result<Mount, MountError> {
+    ) -> Result<(Mount, bool), MountError> {
         let place = (connection.to_owned(), namespace.to_owned());
         if let Some(mount) = self.remembered(&place, path) {
-            return Ok(mount);
+            return Ok((mount, true));
         }
         let first = path.split('/').next().unwrap_or_default().to_owned();
         let party = client.party().to_owned();
@@ -109,12 +109,13 @@ impl Mounts {
         let cell = self.flights.cell(&question);
         let turn = cell.turn().await?;
         if let Some(mount) = self.remembered(&place, path) {
-            return Ok(mount);
+            // Somebody asked while we waited.
+            return Ok((mount, false));
         }
         match find_mount(client, namespace, token, path).await {
             Ok(mount) => {
                 self.remember(place, mount.clone());
-                Ok(mount)
+                Ok((mount, false))
             }
             Err(MountError::Vault(error)) if error.is_outage() => Err(turn.failed(error.into())),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use vaultbridge_e2e::stopwatch::Stopwatch;
-use vaultbridge_e2e::{run, source};
+use vaultbridge_e2e::{READ, run, source};
 
 #[test]
 fn the_engine_and_its_version_are_found_out_by_asking_vault() -> Result<()> {
@@ -270,6 +270,35 @@ fn a_change_in_an_engine_without_versions_is_seen() -> Result<()> {
         t.vault().delete(&format!("{mount}/app")).await?;
         let words = ["does not exist in Vault any more", "keeps its last value"];
         t.complains_with("app", "SourceDeleted", &words).await
+    })
+}
+
+#[test]
+fn a_mount_made_anew_without_versions_takes_no_secret_along_though_its_version_is_remembered()
+-> Result<()> {
+    run(async |t| {
+        let mount = format!("{}-anew", t.name());
+        t.policy(&[("$tenant-anew/*", READ)]).await?;
+        t.vault().mount_kv(&mount, 2).await?;
+        let before = json!({ "password": "with versions" });
+        t.vault().put_v2(&mount, "app", &before).await?;
+        let sources = "sources: [{ name: app, kv: { path: $tenant-anew/app } }]
+destination: { missingSourcePolicy: Delete }
+refresh: { interval: 1000h }";
+        t.carry("app", sources).await?;
+        let first = t.secret_with("app", "password", "with versions").await?;
+        t.ready("app").await?;
+        t.vault().delete(&format!("sys/mounts/{mount}")).await?;
+        t.vault().mount_kv(&mount, 1).await?;
+        t.put_v1(&mount, "app", &json!({ "password": "without versions" }))
+            .await?;
+        // An edit asks Vault at once, long before the memory of the mount is over.
+        let edited = json!({ "spec": { "dataFrom": [{ "source": "app" }] } });
+        t.patch("VaultSecret", "app", &edited).await?;
+        let second = t.secret_with("app", "password", "without versions").await?;
+        assert_eq!(second.uid(), first.uid(), "it was never deleted");
+        t.ready("app").await?;
+        Ok(())
     })
 }
 
