@@ -264,13 +264,13 @@ async fn look(
 ) -> Result<Settled, Failure> {
     let before = Before::of_pass(observed);
     if trigger == Trigger::RefreshDue {
-        let readings = fetch::fetch(job, trigger, Need::Fingerprints, context).await?;
+        let readings = fetch::fetch(job, trigger, Need::Fingerprints, before, context).await?;
         match settle::settle(job, before, readings, true)? {
             Settled::Render(_) => {}
             settled @ (Settled::Unchanged(_) | Settled::DeleteSecret(_)) => return Ok(settled),
         }
     }
-    let readings = fetch::fetch(job, trigger, Need::Values, context).await?;
+    let readings = fetch::fetch(job, trigger, Need::Values, before, context).await?;
     settle::settle(job, before, readings, false)
 }
 

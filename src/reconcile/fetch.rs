@@ -10,7 +10,7 @@ use super::Context;
 use super::failure::Failure;
 use super::refusals::{self, Refusal};
 use super::resolve::{Job, SourceJob};
-use super::settle::full_path;
+use super::settle::{Before, full_path};
 use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::cluster::tokens;
@@ -40,16 +40,18 @@ pub async fn fetch(
     job: &Job,
     trigger: Trigger,
     need: Need,
+    before: Before<'_>,
     context: &Context,
 ) -> Result<Vec<KvOutcome>, Failure> {
     let Reachability { outage, .. } = job.connection.reachability();
     if let Some(outage) = outage {
         return Err(refusals::outage(job, outage.reason));
     }
-    let readings = job
-        .sources
-        .iter()
-        .map(|source| read(job, source, max_age(job, source, trigger), need, context));
+    let readings = job.sources.iter().map(|source| {
+        let max_age = max_age(job, source, trigger);
+        let known = before.fingerprint(job, source);
+        read(job, source, (max_age, known), need, context)
+    });
     let result = unless_outage(job, Box::pin(try_join_all(readings)), context).await;
     if let Err(failure) = &result
         && matches!(
@@ -139,7 +141,7 @@ fn stated(source: &SourceJob) -> Option<Mount> {
 async fn read(
     job: &Job,
     source: &SourceJob,
-    max_age: Duration,
+    (max_age, known): (Duration, Option<&str>),
     need: Need,
     context: &Context,
 ) -> Result<KvOutcome, Failure> {
@@ -156,6 +158,7 @@ async fn read(
     let want = Want {
         max_age,
         value: need == Need::Values,
+        known,
         useful: useful(job),
         fingerprint: &fingerprint,
     };

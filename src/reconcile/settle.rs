@@ -153,6 +153,17 @@ impl<'a> Before<'a> {
         }
     }
 
+    /// Fingerprint of what the Secret was made of; empty if nothing was there. `None` if it was not made from that place.
+    pub fn fingerprint(self, job: &Job, source: &SourceJob) -> Option<&'a str> {
+        let SourceRecord::Static {
+            place: known,
+            version: _,
+            fingerprint,
+            missing: _,
+        } = self.record?.sources.get(&source.name)?;
+        (*known == place(job, source)).then_some(fingerprint)
+    }
+
     /// What was at the place when the Secret was made. A path that was only just written down, or corrected, has never
     /// been there as far as we know: a typing error must not empty a Secret.
     fn of(self, name: &str, place: &str) -> Was {

@@ -48,6 +48,8 @@ pub struct Want<'a> {
     pub max_age: Duration,
     /// Whether the value itself is needed, or only whether it changed.
     pub value: bool,
+    /// Fingerprint of what the caller has from this very place; empty if nothing was there. `None`: it has nothing to compare with.
+    pub known: Option<&'a str>,
     /// For how long after this the caller may come back to compare; at most an hour is granted.
     pub useful: Duration,
     /// The fingerprint of a secret in an engine without versions: a keyed one, for a bare digest can be guessed.
@@ -97,6 +99,8 @@ pub struct Reads<E> {
 struct Held {
     /// The last reading, without its value.
     reading: Option<Reading>,
+    /// Whether somebody was told that its content is news.
+    told: bool,
     /// Where the value is, which may be that of an earlier reading with the same fingerprint.
     value: Option<Ticket>,
     /// When it was last asked for, and until when somebody may come back.
@@ -119,8 +123,8 @@ impl<E: Clone> Reads<E> {
 
     /// A reading of `key` that satisfies `want`: a shared one, or else what `fetch` yields, which is not started
     /// otherwise. One read at a time per key: those who wait get its reading if it is recent enough for them, or
-    /// its failure. Also tells whether this very call read something other than the reading before, so that
-    /// the caller can wake whoever else uses the key.
+    /// its failure. Also tells whether the content is news, so that the caller can wake whoever else uses the key: it is other than the
+    /// reading before, or, where there is none to compare with, than what the caller has. Of one content that is told once.
     pub async fn read(
         &self,
         key: &ReadKey,
@@ -132,7 +136,8 @@ impl<E: Clone> Reads<E> {
         let mut turn = cell.turn().await?;
         turn.note(asked, want.useful);
         if let Some(reading) = turn.shared(want, asked) {
-            return Ok((reading, false));
+            let news = turn.is_news(&reading.outcome, want);
+            return Ok((reading, news));
         }
         let at = clock::now();
         let reply = match fetch.await {
@@ -144,6 +149,9 @@ impl<E: Clone> Reads<E> {
         let same = before.map(|before| before.outcome.is_same(&outcome));
         let mut reading = Reading { outcome, at };
         turn.reading = Some(reading.clone());
+        turn.told &= same == Some(true);
+        let news = turn.is_news(&reading.outcome, want) || same == Some(false);
+        turn.told |= news;
         // A poll that finds nothing new is done with the value, and what an earlier reading left is the same.
         if want.value || same != Some(true) {
             turn.value = None; // first, so that both need no room at once
@@ -152,7 +160,7 @@ impl<E: Clone> Reads<E> {
         if want.value {
             reading.give(secret);
         }
-        Ok((reading, same == Some(false)))
+        Ok((reading, news))
     }
 
     /// Wipes the values that were kept long enough, and forgets paths that nobody comes back to, failed ones at once. Of more
@@ -221,6 +229,16 @@ impl Held {
         self.asked = Some((asked, until));
     }
 
+    /// Whether the content differs from what the caller has, and nobody was told of it yet.
+    fn is_news(&mut self, outcome: &KvOutcome, want: &Want<'_>) -> bool {
+        let differs = want
+            .known
+            .is_some_and(|known| known != outcome.fingerprint());
+        let news = differs && !self.told;
+        self.told |= news;
+        news
+    }
+
     /// The reading that is here, if it satisfies.
     fn shared(&self, want: &Want<'_>, asked: Instant) -> Option<Reading> {
         let mut reading = self.reading.clone()?;
@@ -271,6 +289,14 @@ impl KvOutcome {
             KvReply::Absent => Self::Absent,
         };
         (outcome, None)
+    }
+
+    /// Stands for the content; empty if nothing is there.
+    fn fingerprint(&self) -> &str {
+        match self {
+            Self::Found { fingerprint, .. } => fingerprint,
+            Self::Deleted { .. } | Self::Destroyed | Self::Absent => "",
+        }
     }
 
     /// Whether both are the same content. Not "newer": a restored Vault has lower versions.

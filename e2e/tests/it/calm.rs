@@ -260,6 +260,28 @@ fn a_restart_in_sync_writes_nothing_tells_nothing_and_asks_vault_for_nothing() -
 }
 
 #[test]
+fn news_from_while_the_operator_was_down_reaches_also_those_who_never_poll() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.password("app", "first password").await?;
+        let sources = "sources: [{ name: app, kv: { path: $tenant/app } }]";
+        let quiet = format!("{sources}\nrefresh: {{ interval: 0s }}");
+        t.carry("app", sources).await?;
+        t.carry("quiet", &quiet).await?;
+        for name in ["app", "quiet"] {
+            t.secret_with(name, "password", "first password").await?;
+            t.ready(name).await?;
+        }
+        t.operator()?.stop().await?;
+        t.password("app", "second password").await?;
+        t.operator()?.start_again()?;
+        for name in ["app", "quiet"] {
+            t.secret_with(name, "password", "second password").await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn whatever_people_do_to_a_secret_is_mended_at_once() -> Result<()> {
     run(async |t| {
         for (name, harm) in harms() {

@@ -57,6 +57,24 @@ fn with_policy(policy: &str) -> Observed {
 }
 
 #[test]
+fn a_fingerprint_is_known_of_the_very_place_that_the_secret_was_made_from_and_of_no_other() {
+    let known = |observed: &Observed| {
+        let job = job(observed);
+        let known = Before::of_pass(observed).fingerprint(&job, &job.sources[0]);
+        known.map(str::to_owned)
+    };
+    assert_eq!(known(&fixture::fresh()), None);
+    let mut observed = synced();
+    assert_eq!(known(&observed).as_deref(), Some("3:3"));
+    edit(&mut observed, "/sources/0/kv/path", json!("secret/b"));
+    assert_eq!(known(&observed), None);
+    let mut optional = fixture::fresh();
+    edit(&mut optional, "/sources/0/optional", json!(true));
+    fixture::write_of(&mut optional, vec![KvOutcome::Absent]).unwrap();
+    assert_eq!(known(&optional).as_deref(), Some(""));
+}
+
+#[test]
 fn the_version_and_time_that_the_secret_was_made_of_are_no_news() {
     let observed = synced();
     assert_eq!(

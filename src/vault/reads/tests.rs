@@ -49,6 +49,7 @@ fn want(max_age: Duration, value: bool) -> Want<'static> {
     Want {
         max_age,
         value,
+        known: None,
         useful: UNUSED_KEPT,
         fingerprint: &print,
     }
@@ -246,6 +247,42 @@ async fn a_path_that_nobody_asks_for_is_forgotten_after_an_hour_at_the_latest() 
     .await
     .unwrap();
     assert!(!changed, "a forgotten reading cannot be compared with");
+}
+
+#[tokio::test]
+async fn what_differs_from_what_a_caller_has_is_told_once_though_no_reading_is_remembered() {
+    let (reads, requests) = (Reads::new(), AtomicUsize::new(0));
+    let ask = async |max_age, known, reply| {
+        let want = Want {
+            known,
+            ..want(max_age, false)
+        };
+        let (_, news) = read(&reads, &want, Ok(reply), &requests).await.unwrap();
+        news
+    };
+    let (old, new) = ("1:2026-11-23T06:53:45Z", "2:2026-11-23T06:53:45Z");
+    let newer = || secret(Some(2), "{}");
+    let first = [
+        ask(FRESH, None, newer()).await, // who has nothing cannot tell
+        ask(MINUTE, Some(new), newer()).await,
+        ask(MINUTE, Some(old), newer()).await, // by a shared reading
+        ask(MINUTE, Some(old), newer()).await,
+        ask(FRESH, Some(old), newer()).await, // who cannot use it stays behind, and disturbs nobody
+        ask(FRESH, Some(old), KvReply::Absent).await,
+        ask(FRESH, Some(old), KvReply::Absent).await,
+        ask(FRESH, Some(""), KvReply::Absent).await,
+    ];
+    assert_eq!(
+        first,
+        [false, false, true, false, false, true, false, false]
+    );
+    reads.flights.take(|_| true);
+    let after_a_restart = [
+        ask(FRESH, Some(old), newer()).await,
+        ask(FRESH, Some(old), newer()).await,
+        ask(MINUTE, Some(new), newer()).await,
+    ];
+    assert_eq!(after_a_restart, [true, false, false]);
 }
 
 #[tokio::test(start_paused = true)]
