@@ -129,8 +129,8 @@ pub enum Step<N> {
     Rest(Option<Timestamp>),
     /// Issue new credentials: see [`Stage`].
     Issue(Cause),
-    /// Credentials are wanted, but too many sessions wait to be let go.
-    Full,
+    /// Credentials are wanted, but too many sessions wait to be let go: nothing, until that time if one is given.
+    Full(Option<Timestamp>),
     /// Revoke the session, and then remove its entry.
     LetGo(N),
     /// Note in its entry that the Secret holds this session: [`Entry::committed`], without a time to retire.
@@ -185,7 +185,7 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
     let full = view.entries.len() >= MOST_ENTRIES;
     match (cause, view.secret) {
         (Some(_), Some(_)) if full && fence => Step::Fence,
-        (Some(_), _) if full => Step::Full,
+        (Some(_), _) if full => Step::Full(soonest),
         (Some(cause), _) => Step::Issue(cause),
         (None, secret)
             if view.wish == Wish::NoSession

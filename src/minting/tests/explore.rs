@@ -274,7 +274,7 @@ impl State {
                 Next::Rest => {
                     let object = &self.world.object;
                     let due = || self.world.decision(object, 0, broken);
-                    let due = || !matches!(due(), Step::Rest(_) | Step::Full);
+                    let due = || !matches!(due(), Step::Rest(_) | Step::Full(_));
                     if object.version != 0 && due() {
                         into.push(("wake", with(Op::default())));
                     }

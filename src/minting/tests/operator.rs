@@ -192,7 +192,7 @@ impl Op {
         };
         let step = world.decision(&self.object, self.deferred, broken);
         let act = match step {
-            Step::Rest(_) | Step::Full => {
+            Step::Rest(_) | Step::Full(_) => {
                 return Self {
                     next: Next::Rest,
                     deferred: self.deferred,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{Cause, Entry, Parting, Replaced, Step, Target, View, Wish, decide};
+use super::super::{
+    Cause, Entry, MOST_ENTRIES, Parting, Replaced, Step, Target, View, Wish, decide,
+};
 use super::explore::Broken;
 
 /// Numbers of sessions and of versions that nobody refers to any more are used again, so that states that differ only in how
@@ -31,7 +33,7 @@ pub struct Object {
     pub suspended: bool,
     pub deleting: bool,
     pub protected: bool,
-    pub entries: [Note; 7],
+    pub entries: [Note; MOST_ENTRIES],
 }
 
 /// An entry of its status. Session 0 is none.
@@ -81,7 +83,7 @@ impl Object {
     }
 
     pub fn set(&mut self, notes: &[Note]) {
-        self.entries = [Note::default(); 7];
+        self.entries = [Note::default(); MOST_ENTRIES];
         self.entries[..notes.len()].copy_from_slice(notes);
     }
 
@@ -113,7 +115,7 @@ impl Note {
 impl World {
     /// What [`decide`] says to somebody who read this object, and this Secret.
     pub fn decision(&self, object: &Object, deferred: u16, broken: Option<Broken>) -> Step<u8> {
-        let mut entries = [Note::default().entry(0); 7];
+        let mut entries = [Note::default().entry(0); MOST_ENTRIES];
         let mut count = 0;
         for note in object.notes() {
             entries[count] = note.entry(deferred);
@@ -181,8 +183,10 @@ impl World {
         if !quiet {
             return None;
         }
-        // Without a Secret there is nothing to touch, and a suspended object gets none: an orphan waits for its own end.
-        let stuck = there && self.object.suspended && self.version == 0;
+        // Without a Secret there is nothing to touch, so an orphan waits for its own end: while a suspended object gets no Secret, or
+        // while so many wait that no more are issued.
+        let full = self.object.notes().count() >= MOST_ENTRIES;
+        let stuck = there && self.version == 0 && (self.object.suspended || full);
         let leaked = self.alive & self.issued & !if there { bit(self.session) } else { 0 };
         if leaked & !1 != 0 && !stuck {
             return Some(format!(
@@ -200,7 +204,7 @@ impl World {
             return Some("at rest, a finalizer protects nothing".to_owned());
         }
         let served = dead || self.rotate || self.request != self.object.wish;
-        if !self.object.suspended && served {
+        if !self.object.suspended && !stuck && served {
             return Some("at rest, the Secret is not what the object asks for".to_owned());
         }
         None
