@@ -85,22 +85,19 @@ impl AuditLog {
         Ok(Place(length))
     }
 
-    /// Everything after a place, up to the last complete line.
+    /// Everything after a place, up to the last complete line. A server may have been in the middle of a line when the place was
+    /// noted: that line belongs to what was before.
     pub fn since(&self, place: Place) -> Result<String> {
         if !self.file.exists() {
             return Ok(String::new());
         }
         let mut file =
             File::open(&self.file).with_context(|| format!("open {}", self.file.display()))?;
-        file.seek(SeekFrom::Start(place.0))?;
+        file.seek(SeekFrom::Start(place.0.saturating_sub(1)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let complete = bytes
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |end| end + 1);
-        bytes.truncate(complete);
-        String::from_utf8(bytes).with_context(|| format!("read {}", self.file.display()))
+        let lines = whole_lines(bytes, place == Place::START);
+        String::from_utf8(lines).with_context(|| format!("read {}", self.file.display()))
     }
 
     /// The entries after a place, parsed.
@@ -111,5 +108,40 @@ impl AuditLog {
                 serde_json::from_str(line).with_context(|| format!("read the audit line {line}"))
             })
             .collect()
+    }
+}
+
+/// The whole lines among bytes that begin with a line, or else with the last byte of what was before.
+fn whole_lines(mut bytes: Vec<u8>, begins: bool) -> Vec<u8> {
+    let after = |end: Option<usize>| end.map(|end| end + 1);
+    let is_end = |&byte: &u8| byte == b'\n';
+    let complete = after(bytes.iter().rposition(is_end)).unwrap_or_default();
+    bytes.truncate(complete);
+    let begin = if begins {
+        0
+    } else {
+        after(bytes.iter().position(is_end)).unwrap_or(complete)
+    };
+    bytes.split_off(begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_being_written_at_a_place_is_of_before_and_an_incomplete_one_of_later() {
+        for (bytes, begins, expected) in [
+            ("", true, ""),
+            ("", false, ""),
+            ("one\ntw", true, "one\n"),
+            ("\n", false, ""),
+            ("\ntwo\nthree\nfo", false, "two\nthree\n"),
+            ("w", false, ""),
+            ("wo\nthree\nfo", false, "three\n"),
+        ] {
+            let lines = whole_lines(bytes.into(), begins);
+            assert_eq!(String::from_utf8_lossy(&lines), expected, "{bytes:?}");
+        }
     }
 }

@@ -231,7 +231,9 @@ async fn provoke(t: &Tenant, secure: &Tenant, right: Right) -> Result<()> {
         ("delete", "secrets") => {
             let renamed = json!({ "spec": { "destination": { "name": "renamed" } } });
             t.patch("VaultSecret", "other", &renamed).await?;
-            denied("other", "AdmissionDenied").await?;
+            let told = ["delete the earlier Secret other", &words(right)];
+            t.event("VaultSecret", "other", "AdmissionDenied", &told)
+                .await?;
         }
         ("create", "serviceaccounts/token") => {
             t.service_account("late").await?;
