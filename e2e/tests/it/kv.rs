@@ -278,7 +278,8 @@ fn a_mount_made_anew_without_versions_takes_no_secret_along_though_its_version_i
 -> Result<()> {
     run(async |t| {
         let mount = format!("{}-anew", t.name());
-        t.policy(&[("$tenant-anew/*", READ)]).await?;
+        t.policy(&[("$tenant-anew/*", READ), ("$tenant/*", READ)])
+            .await?;
         t.vault().mount_kv(&mount, 2).await?;
         let before = json!({ "password": "with versions" });
         t.vault().put_v2(&mount, "app", &before).await?;
@@ -292,6 +293,10 @@ refresh: { interval: 1000h }";
         t.vault().mount_kv(&mount, 1).await?;
         t.put_v1(&mount, "app", &json!({ "password": "without versions" }))
             .await?;
+        // A reading of the last second or two would do for an edit: while this one is polled, the one from before grows too old.
+        t.app("clock", "first password", "1s").await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "clock", 5).await?;
         // An edit asks Vault at once, long before the memory of the mount is over.
         let edited = json!({ "spec": { "dataFrom": [{ "source": "app" }] } });
         t.patch("VaultSecret", "app", &edited).await?;
