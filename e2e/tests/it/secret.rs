@@ -9,7 +9,7 @@ fn single_keys_come_from_fields_pointers_and_literals() -> Result<()> {
     run(async |t| {
         let stored = json!({
             "username": "orders",
-            "db": { "hosts": ["first.db", "second.db"], "port": 5432, "a/b": "with a slash", "m~n": "with a tilde" },
+            "db": { "hosts": ["first.db", "second.db"], "port": 5432, "a/b": "slash-in-its-name", "m~n": "tilde-in-its-name" },
         });
         t.put("app", stored).await?;
         let data = "data:
@@ -26,14 +26,14 @@ fn single_keys_come_from_fields_pointers_and_literals() -> Result<()> {
         t.carry("app", &format!("{}\n{data}", source("app")))
             .await?;
         let secret = t.secret("app").await?;
-        let all = r#"{"db":{"a/b":"with a slash","hosts":["first.db","second.db"],"m~n":"with a tilde","port":5432},"username":"orders"}"#;
+        let all = r#"{"db":{"a/b":"slash-in-its-name","hosts":["first.db","second.db"],"m~n":"tilde-in-its-name","port":5432},"username":"orders"}"#;
         let expected = [
             ("HOST", "second.db"),
             ("HOSTS", r#"["first.db","second.db"]"#),
             ("MODE", "a literal: $5 \"quoted\""),
             ("PORT", "5432"),
-            ("SLASH", "with a slash"),
-            ("TILDE", "with a tilde"),
+            ("SLASH", "slash-in-its-name"),
+            ("TILDE", "tilde-in-its-name"),
             ("USER", "orders"),
             ("all.json", all),
         ];
