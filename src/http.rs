@@ -2,7 +2,8 @@
 //!
 //! Whoever reaches the port may talk to it, so nobody can hold it: a connection is for one request, a head has a largest size
 //! and a longest time, a body is never read, and when there are too many connections the oldest goes. A probe takes
-//! milliseconds, so that the oldest is never one.
+//! milliseconds, so it is the oldest only when a whole load of others comes within these: against such a flood only a network
+//! policy helps.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
