@@ -277,8 +277,8 @@ fn part<N: Copy + Eq>(view: &View<'_, N>, parting: Parting) -> Step<N> {
     }
 }
 
-/// Where a pass is on its way from [`Step::Issue`], [`Step::LetGo`] or [`Step::HandOver`] to its end: one request each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Where a pass is on its way from a [`Step`] to its end: one request each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// Put our finalizer on the object, unless it is there.
     Protect,
@@ -302,6 +302,31 @@ pub enum Stage {
     HandOver,
     /// Take our finalizer off the object.
     Release,
+    /// Note in the entry that the Secret holds its session.
+    Report,
+    /// Note in the entry when its session is to be let go.
+    Retire,
+    /// Write the Secret without a session.
+    WritePlain,
+    /// Touch the Secret.
+    Fence,
+}
+
+impl<N> Step<N> {
+    /// The request that begins it; none if there is nothing to do.
+    pub fn first(&self) -> Option<Stage> {
+        match self {
+            Self::Rest(_) | Self::Full(_) => None,
+            Self::Issue(_) => Some(Stage::Protect),
+            Self::LetGo(_) => Some(Stage::Revoke),
+            Self::Report(_) => Some(Stage::Report),
+            Self::Retire(_, _) => Some(Stage::Retire),
+            Self::WritePlain => Some(Stage::WritePlain),
+            Self::Fence => Some(Stage::Fence),
+            Self::HandOver => Some(Stage::HandOver),
+            Self::Release => Some(Stage::Release),
+        }
+    }
 }
 
 /// What came of a request.
@@ -335,6 +360,16 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
             Stage::Protect | Stage::LogIn | Stage::GiveBack | Stage::Revoke | Stage::HandOver,
             Reply::Refused | Reply::Lost,
         )
-        | (Stage::Discard | Stage::Commit | Stage::Forget | Stage::Release, _) => None,
+        | (
+            Stage::Discard
+            | Stage::Commit
+            | Stage::Forget
+            | Stage::Release
+            | Stage::Report
+            | Stage::Retire
+            | Stage::WritePlain
+            | Stage::Fence,
+            _,
+        ) => None,
     }
 }

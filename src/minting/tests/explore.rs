@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 
-use super::super::{Reply, Step};
-use super::operator::{Act, Next, Op};
+use super::super::{Reply, Stage};
+use super::operator::{Next, Op, words};
 use super::world::{NEW, NUMBERS, Object, Retire, World, bit};
 
 /// What an exploration found.
@@ -273,9 +273,8 @@ impl State {
                 Next::Rest if op.deferred == u16::MAX => {}
                 Next::Rest => {
                     let object = &self.world.object;
-                    let due = || self.world.decision(object, 0, broken);
-                    let due = || !matches!(due(), Step::Rest(_) | Step::Full(_));
-                    if object.version != 0 && due() {
+                    let due = || self.world.decision(object, 0, broken).first();
+                    if object.version != 0 && due().is_some() {
                         into.push(("wake", with(Op::default())));
                     }
                 }
@@ -302,15 +301,15 @@ impl State {
     fn requests(
         &self,
         number: usize,
-        act: Act,
+        act: Stage,
         broken: Option<Broken>,
         into: &mut Vec<(&'static str, Self)>,
     ) {
-        let [done, refused, lost] = act.words();
+        let [done, refused, lost] = words(act);
         let mut state = *self;
         let mut op = self.ops[number];
         let success = op.request(act, &mut state.world, broken);
-        if act == Act::Issue && success {
+        if act == Stage::Issue && success {
             state.issues = state.issues.wrapping_sub(1);
         }
         let reply = if success { Reply::Done } else { Reply::Refused };
@@ -322,7 +321,9 @@ impl State {
             state.ops[number] = self.ops[number].proceed(act, Reply::Lost, broken);
             into.push((lost, state));
         }
-        if matches!(act, Act::Revoke | Act::GiveBack | Act::Discard) && self.budget.outages > 0 {
+        if matches!(act, Stage::Revoke | Stage::GiveBack | Stage::Discard)
+            && self.budget.outages > 0
+        {
             let mut state = *self;
             state.budget.outages -= 1;
             let op = &mut state.ops[number];

@@ -25,45 +25,25 @@ pub enum Next {
     ReadObject,
     ReadSecret,
     /// Sees whether the object is as it was.
-    Confirm(Act),
-    Request(Act),
+    Confirm(Stage),
+    Request(Stage),
     Rest,
-}
-
-/// A request. Most are stages of the protocol; the others are steps that take one request.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Act {
-    Protect,
-    LogIn,
-    WriteAhead,
-    Issue,
-    Commit,
-    Discard,
-    GiveBack,
-    Revoke,
-    Forget,
-    HandOver,
-    Release,
-    Report,
-    Retire,
-    WritePlain,
-    Fence,
 }
 
 impl Op {
     /// The request, as the servers execute it. `true`: it was done; what was learned stands in the operator.
-    pub fn request(&mut self, act: Act, world: &mut World, broken: Option<Broken>) -> bool {
+    pub fn request(&mut self, act: Stage, world: &mut World, broken: Option<Broken>) -> bool {
         let (session, against) = (self.session, self.version);
         let done = match act {
-            Act::Protect if self.object.protected => Some(self.object.version),
-            Act::Protect if world.object.deleting => None,
-            Act::Protect => world.update(self.object.version, |object| object.protected = true),
-            Act::LogIn => {
+            Stage::Protect if self.object.protected => Some(self.object.version),
+            Stage::Protect if world.object.deleting => None,
+            Stage::Protect => world.update(self.object.version, |object| object.protected = true),
+            Stage::LogIn => {
                 self.session = NEW;
                 world.alive |= bit(self.session);
                 return true;
             }
-            Act::WriteAhead => world.update(self.object.version, |object| {
+            Stage::WriteAhead => world.update(self.object.version, |object| {
                 let new = Note {
                     session,
                     against,
@@ -72,23 +52,23 @@ impl Op {
                 let notes: Vec<_> = object.notes().chain([new]).collect();
                 object.set(&notes);
             }),
-            Act::Issue => {
+            Stage::Issue => {
                 let alive = world.alive & bit(session) != 0;
                 world.issued |= if alive { bit(session) } else { 0 };
                 return alive;
             }
-            Act::Commit => {
+            Stage::Commit => {
                 let done = world.write_secret(against, session, self.request, broken);
                 if broken == Some(Broken::CommitAgain) {
                     self.version = world.version;
                 }
                 return done;
             }
-            Act::WritePlain => return world.write_secret(against, 0, 0, broken),
-            Act::Fence => {
+            Stage::WritePlain => return world.write_secret(against, 0, 0, broken),
+            Stage::Fence => {
                 return world.write_secret(against, world.session, world.request, broken);
             }
-            Act::Discard | Act::GiveBack | Act::Revoke => {
+            Stage::Discard | Stage::GiveBack | Stage::Revoke => {
                 let mut notes = world.object.notes();
                 let due = notes.any(|note| note.session == session && note.retire == Retire::Due);
                 let used = world.used & world.alive & bit(session) != 0;
@@ -96,22 +76,22 @@ impl Op {
                 world.alive &= !bit(session);
                 return true;
             }
-            Act::Forget => world.update(self.object.version, |object| {
+            Stage::Forget => world.update(self.object.version, |object| {
                 let kept: Vec<_> = object
                     .notes()
                     .filter(|note| note.session != session)
                     .collect();
                 object.set(&kept);
             }),
-            Act::Report => world.update(self.object.version, |object| {
+            Stage::Report => world.update(self.object.version, |object| {
                 object.change(session, |note| {
                     (note.committed, note.retire) = (true, Retire::Unknown);
                 });
             }),
-            Act::Retire => world.update(self.object.version, |object| {
+            Stage::Retire => world.update(self.object.version, |object| {
                 object.change(session, |note| note.retire = Retire::Noted);
             }),
-            Act::HandOver => {
+            Stage::HandOver => {
                 let handed = world
                     .object
                     .notes()
@@ -122,7 +102,7 @@ impl Op {
                 }
                 return true;
             }
-            Act::Release => {
+            Stage::Release => {
                 let same = broken == Some(Broken::ReleaseWithoutPrecondition)
                     || world.object.version == self.object.version;
                 if !same || world.object.version == 0 {
@@ -142,26 +122,23 @@ impl Op {
     }
 
     /// What the operator makes of a reply.
-    pub fn proceed(mut self, act: Act, reply: Reply, broken: Option<Broken>) -> Self {
-        if broken == Some(Broken::CommitAgain) && act == Act::Commit && reply == Reply::Refused {
+    pub fn proceed(mut self, act: Stage, reply: Reply, broken: Option<Broken>) -> Self {
+        if broken == Some(Broken::CommitAgain) && act == Stage::Commit && reply == Reply::Refused {
             return Self {
-                next: Next::Request(Act::Commit),
+                next: Next::Request(Stage::Commit),
                 ..self
             };
         }
-        let stage = act
-            .stage()
-            .and_then(|stage| follow(stage, reply))
-            .map(Act::of);
+        let stage = follow(act, reply);
         let stage = match (broken, stage) {
-            (Some(Broken::IssueBeforeWriteAhead), Some(Act::WriteAhead)) => Some(Act::Issue),
-            (Some(Broken::IssueBeforeWriteAhead), Some(Act::Commit)) => Some(Act::WriteAhead),
-            (Some(Broken::IssueBeforeWriteAhead), Some(Act::Issue)) => Some(Act::Commit),
-            (Some(Broken::ForgetBeforeRevoke), Some(Act::Forget)) if act == Act::Revoke => None,
+            (Some(Broken::IssueBeforeWriteAhead), Some(Stage::WriteAhead)) => Some(Stage::Issue),
+            (Some(Broken::IssueBeforeWriteAhead), Some(Stage::Commit)) => Some(Stage::WriteAhead),
+            (Some(Broken::IssueBeforeWriteAhead), Some(Stage::Issue)) => Some(Stage::Commit),
+            (Some(Broken::ForgetBeforeRevoke), Some(Stage::Forget)) if act == Stage::Revoke => None,
             (_, stage) => stage,
         };
-        let stage = if broken == Some(Broken::ForgetBeforeRevoke) && act == Act::Forget {
-            (reply == Reply::Done).then_some(Act::Revoke)
+        let stage = if broken == Some(Broken::ForgetBeforeRevoke) && act == Stage::Forget {
+            (reply == Reply::Done).then_some(Stage::Revoke)
         } else {
             stage
         };
@@ -191,108 +168,61 @@ impl Op {
             ..self
         };
         let step = world.decision(&self.object, self.deferred, broken);
-        let act = match step {
-            Step::Rest(_) | Step::Full(_) => {
-                return Self {
-                    next: Next::Rest,
-                    deferred: self.deferred,
-                    ..Self::default()
-                };
-            }
-            Step::Issue(_) => {
-                op.request = self.object.wish;
-                Act::Protect
-            }
-            Step::LetGo(session) => {
-                (op.session, op.version) = (session, 0);
-                if broken == Some(Broken::ForgetBeforeRevoke) {
-                    Act::Forget
-                } else {
-                    Act::Revoke
-                }
-            }
-            Step::Retire(session, _) => {
-                (op.session, op.version) = (session, 0);
-                Act::Retire
-            }
-            Step::Report(session) => {
-                (op.session, op.version) = (session, 0);
-                Act::Report
-            }
-            Step::WritePlain => Act::WritePlain,
-            Step::Fence => Act::Fence,
-            Step::HandOver => Act::HandOver,
-            Step::Release => Act::Release,
+        let Some(stage) = step.first() else {
+            return Self {
+                next: Next::Rest,
+                deferred: self.deferred,
+                ..Self::default()
+            };
         };
+        match step {
+            Step::Issue(_) => op.request = self.object.wish,
+            Step::LetGo(session) | Step::Retire(session, _) | Step::Report(session) => {
+                (op.session, op.version) = (session, 0);
+            }
+            Step::Rest(_)
+            | Step::Full(_)
+            | Step::WritePlain
+            | Step::Fence
+            | Step::HandOver
+            | Step::Release => {}
+        }
+        let early = broken == Some(Broken::ForgetBeforeRevoke) && stage == Stage::Revoke;
+        let act = if early { Stage::Forget } else { stage };
         op.next = Next::Confirm(act);
         op
     }
 }
 
-impl Act {
-    pub fn stage(self) -> Option<Stage> {
-        Some(match self {
-            Self::Protect => Stage::Protect,
-            Self::LogIn => Stage::LogIn,
-            Self::WriteAhead => Stage::WriteAhead,
-            Self::Issue => Stage::Issue,
-            Self::Commit => Stage::Commit,
-            Self::Discard => Stage::Discard,
-            Self::GiveBack => Stage::GiveBack,
-            Self::Revoke => Stage::Revoke,
-            Self::Forget => Stage::Forget,
-            Self::HandOver => Stage::HandOver,
-            Self::Release => Stage::Release,
-            Self::Report | Self::Retire | Self::WritePlain | Self::Fence => return None,
-        })
-    }
-
-    pub fn of(stage: Stage) -> Self {
-        match stage {
-            Stage::Protect => Self::Protect,
-            Stage::LogIn => Self::LogIn,
-            Stage::WriteAhead => Self::WriteAhead,
-            Stage::Issue => Self::Issue,
-            Stage::Commit => Self::Commit,
-            Stage::Discard => Self::Discard,
-            Stage::GiveBack => Self::GiveBack,
-            Stage::Revoke => Self::Revoke,
-            Stage::Forget => Self::Forget,
-            Stage::HandOver => Self::HandOver,
-            Stage::Release => Self::Release,
-        }
-    }
-
-    /// What a person reads of it: done, refused, lost after it was done, and failed.
-    pub fn words(self) -> [&'static str; 3] {
-        match self {
-            Self::Protect => ["protect", "protect: refused", "protect: reply lost"],
-            Self::LogIn => ["log in", "log in: refused", "log in: reply lost"],
-            Self::WriteAhead => [
-                "write ahead",
-                "write ahead: conflict",
-                "write ahead: reply lost",
-            ],
-            Self::Issue => ["issue", "issue: refused", "issue: reply lost"],
-            Self::Commit => ["commit", "commit: conflict", "commit: reply lost"],
-            Self::Discard => ["discard", "discard: refused", "discard: reply lost"],
-            Self::GiveBack => ["give back", "give back: refused", "give back: reply lost"],
-            Self::Revoke => ["revoke", "revoke: refused", "revoke: reply lost"],
-            Self::Forget => ["forget", "forget: conflict", "forget: reply lost"],
-            Self::HandOver => ["hand over", "hand over: refused", "hand over: reply lost"],
-            Self::Release => ["release", "release: conflict", "release: reply lost"],
-            Self::Report => ["report", "report: conflict", "report: reply lost"],
-            Self::Retire => [
-                "note the end",
-                "note the end: conflict",
-                "note the end: reply lost",
-            ],
-            Self::WritePlain => [
-                "write plain",
-                "write plain: conflict",
-                "write plain: reply lost",
-            ],
-            Self::Fence => ["fence", "fence: conflict", "fence: reply lost"],
-        }
+/// What a person reads of a request: done, refused, and lost after it was done.
+pub fn words(stage: Stage) -> [&'static str; 3] {
+    match stage {
+        Stage::Protect => ["protect", "protect: refused", "protect: reply lost"],
+        Stage::LogIn => ["log in", "log in: refused", "log in: reply lost"],
+        Stage::WriteAhead => [
+            "write ahead",
+            "write ahead: conflict",
+            "write ahead: reply lost",
+        ],
+        Stage::Issue => ["issue", "issue: refused", "issue: reply lost"],
+        Stage::Commit => ["commit", "commit: conflict", "commit: reply lost"],
+        Stage::Discard => ["discard", "discard: refused", "discard: reply lost"],
+        Stage::GiveBack => ["give back", "give back: refused", "give back: reply lost"],
+        Stage::Revoke => ["revoke", "revoke: refused", "revoke: reply lost"],
+        Stage::Forget => ["forget", "forget: conflict", "forget: reply lost"],
+        Stage::HandOver => ["hand over", "hand over: refused", "hand over: reply lost"],
+        Stage::Release => ["release", "release: conflict", "release: reply lost"],
+        Stage::Report => ["report", "report: conflict", "report: reply lost"],
+        Stage::Retire => [
+            "note the end",
+            "note the end: conflict",
+            "note the end: reply lost",
+        ],
+        Stage::WritePlain => [
+            "write plain",
+            "write plain: conflict",
+            "write plain: reply lost",
+        ],
+        Stage::Fence => ["fence", "fence: conflict", "fence: reply lost"],
     }
 }

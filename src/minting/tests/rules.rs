@@ -1,0 +1,253 @@
+//! What [`decide`] says, rule by rule.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::{
+    CLOCK_MARGIN, Cause, Entry, MOST_ENTRIES, Parting, Replaced, Step, Target, View, Wish, decide,
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn entry(accessor: &str) -> Entry<&str> {
+    Entry {
+        accessor,
+        against: Some("before"),
+        committed: true,
+        retire: None,
+        end: NOW + Duration::from_hours(1),
+        deferred: false,
+    }
+}
+
+/// A Secret with a session that is known and well, and nothing to do.
+fn view<'a>(entries: &'a [Entry<&'a str>]) -> View<'a, &'a str> {
+    View {
+        now: NOW,
+        entries,
+        secret: Some(Target {
+            version: "now",
+            accessor: Some("live"),
+        }),
+        wish: Wish::Session(None),
+        replaced: Replaced::Revoke,
+        overlap: Duration::from_mins(10),
+        rolled_out: true,
+        protected: true,
+        parting: None,
+    }
+}
+
+#[test]
+fn with_a_live_session_and_nothing_due_it_rests() {
+    assert_eq!(decide(&view(&[entry("live")])), Step::Rest(None));
+}
+
+#[test]
+fn what_was_replaced_is_kept_until_its_users_run_with_the_new_one_and_for_the_overlap() {
+    let entries = [entry("live"), entry("old")];
+    let rolling = View {
+        rolled_out: false,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&rolling), Step::Rest(None));
+    let later = NOW + Duration::from_mins(10);
+    assert_eq!(decide(&view(&entries)), Step::Retire("old", later));
+    let entries = [
+        entry("live"),
+        Entry {
+            retire: Some(later),
+            ..entry("old")
+        },
+    ];
+    assert_eq!(decide(&view(&entries)), Step::Rest(Some(later)));
+    let then = View {
+        now: later,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&then), Step::LetGo("old"));
+}
+
+#[test]
+fn what_is_to_expire_is_let_go_only_when_it_surely_has() {
+    let entries = [
+        entry("live"),
+        Entry {
+            retire: Some(NOW),
+            ..entry("old")
+        },
+    ];
+    let end = entries[1].end + CLOCK_MARGIN;
+    let expiring = View {
+        replaced: Replaced::Expire,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&expiring), Step::Rest(Some(end)));
+    assert_eq!(
+        decide(&View {
+            now: end,
+            ..expiring
+        }),
+        Step::LetGo("old")
+    );
+}
+
+#[test]
+fn a_restored_session_retires_no_more() {
+    let entries = [Entry {
+        retire: Some(NOW),
+        ..entry("live")
+    }];
+    assert_eq!(decide(&view(&entries)), Step::Report("live"));
+}
+
+#[test]
+fn an_orphan_is_let_go_once_the_secret_moved_on_and_otherwise_the_secret_is_touched() {
+    let orphan = Entry {
+        committed: false,
+        ..entry("orphan")
+    };
+    let entries = [entry("live"), orphan];
+    assert_eq!(decide(&view(&entries)), Step::LetGo("orphan"));
+    let entries = [
+        entry("live"),
+        Entry {
+            against: Some("now"),
+            ..orphan
+        },
+    ];
+    assert_eq!(decide(&view(&entries)), Step::Fence);
+    let due = Wish::Session(Some(Cause::RotationDue));
+    let due = View {
+        wish: due,
+        ..view(&entries)
+    };
+    assert_eq!(
+        decide(&due),
+        Step::Issue(Cause::RotationDue),
+        "its commit does it too"
+    );
+}
+
+#[test]
+fn what_could_not_be_let_go_holds_nothing_up() {
+    let orphan = Entry {
+        committed: false,
+        deferred: true,
+        ..entry("orphan")
+    };
+    let entries = [entry("live"), orphan];
+    assert_eq!(decide(&view(&entries)), Step::Rest(None));
+    let lost = Wish::Session(Some(Cause::LeaseLost));
+    let lost = View {
+        wish: lost,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&lost), Step::Issue(Cause::LeaseLost));
+}
+
+#[test]
+fn too_many_sessions_stop_the_issuing_and_nothing_else() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "live"];
+    let entries = names.map(|name| Entry {
+        deferred: true,
+        ..entry(name)
+    });
+    assert_eq!(entries.len(), MOST_ENTRIES);
+    let due = Wish::Session(Some(Cause::RotationDue));
+    let due = View {
+        wish: due,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&due), Step::Full(None));
+    let ends = entries[0].end + CLOCK_MARGIN;
+    let orphans = names.map(|name| Entry {
+        committed: false,
+        against: None,
+        ..entry(name)
+    });
+    let absent = View {
+        secret: None,
+        ..view(&orphans)
+    };
+    assert_eq!(
+        decide(&absent),
+        Step::Full(Some(ends)),
+        "one ends by itself"
+    );
+    assert_eq!(decide(&view(&entries)), Step::Rest(None));
+}
+
+#[test]
+fn an_unknown_session_in_the_secret_is_none() {
+    let entries = [entry("other")];
+    let issue = Step::Issue(Cause::Missing);
+    let unknown = View {
+        rolled_out: false,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&unknown), issue);
+}
+
+#[test]
+fn a_suspended_object_keeps_what_it_has_and_gets_nothing() {
+    let none = View {
+        wish: Wish::Keep,
+        secret: None,
+        protected: false,
+        ..view(&[])
+    };
+    assert_eq!(decide(&none), Step::Rest(None));
+}
+
+#[test]
+fn without_leased_sources_the_secret_is_written_without_a_session_and_the_finalizer_goes() {
+    let entries = [entry("live")];
+    let plain = View {
+        wish: Wish::NoSession,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&plain), Step::WritePlain);
+    let written = Some(Target {
+        version: "now",
+        accessor: None,
+    });
+    let done = View {
+        wish: Wish::NoSession,
+        secret: written,
+        ..view(&[])
+    };
+    assert_eq!(decide(&done), Step::Release);
+    assert_eq!(
+        decide(&View {
+            protected: false,
+            ..done
+        }),
+        Step::Rest(None)
+    );
+}
+
+#[test]
+fn at_the_end_sessions_are_revoked_or_handed_over_and_never_hold_the_object_up_for_ever() {
+    let entries = [Entry {
+        committed: false,
+        against: Some("now"),
+        ..entry("live")
+    }];
+    let parting = |parting, entries| {
+        decide(&View {
+            parting: Some(parting),
+            ..view(entries)
+        })
+    };
+    assert_eq!(parting(Parting::Revoke, &entries), Step::LetGo("live"));
+    assert_eq!(parting(Parting::Revoke, &[]), Step::Release);
+    assert_eq!(parting(Parting::Leave, &entries), Step::Release);
+    let tried = [Entry {
+        deferred: true,
+        ..entries[0]
+    }];
+    assert_eq!(parting(Parting::Revoke, &tried), Step::Rest(None));
+    assert_eq!(parting(Parting::HandOver, &tried), Step::HandOver);
+}
