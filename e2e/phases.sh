@@ -31,7 +31,7 @@ dependencies() {
 
 unit() { cargo test $flags --workspace --lib --bins --quiet; }
 
-components() { ground components etcd kubernetes "$server"; }
+components() { ground components etcd kubernetes postgres "$server"; }
 
 e2e() {
   cargo build $flags --workspace --bins --quiet &&

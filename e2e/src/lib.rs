@@ -1,4 +1,4 @@
-//! The ground under Vaultbridge's tests: a real control plane, a real Vault or OpenBao, and the built binary.
+//! The ground under Vaultbridge's tests: a real control plane, a real Vault or OpenBao, a real PostgreSQL, and the built binary.
 //!
 //! A test says what people do and what must come of it. It runs in a room of its own ([`Tenant`]): a namespace, and in
 //! Vault a KV v2 mount, a policy and a role, all of one name, which is `$tenant` in the YAML it writes. The servers under
@@ -40,6 +40,7 @@
 //! - **Oracles**: [`Tenant::mark`], then [`Tenant::kube_requests`] and [`Tenant::vault_requests`] since, both from the
 //!   servers' own audit logs; [`Tenant::polls`] lets some polls go by. [`Ground::ensure_no_leak`] looks for every value
 //!   ever [`put`](Tenant::put).
+//! - **The database**, which is started when first asked for: [`Ground::postgres`], with users to make and logins to try.
 //! - **Harm**: [`Tenant::with_own_vault`] is a Vault to seal, kill or speak TLS to. [`run_alone`] is a whole ground for a
 //!   test that stops the operator or the API server: see [`operator::Operator`] and [`control_plane::ControlPlane`].
 //!
@@ -50,6 +51,7 @@
 //! The servers are built from pins, once: see [`components`]. `SERVER=vault` chooses HashiCorp Vault instead of OpenBao,
 //! `VAULTBRIDGE_BIN` another binary under test.
 
+pub mod account;
 pub mod audit;
 pub mod canaries;
 pub mod certificates;
@@ -61,6 +63,7 @@ pub mod ground;
 pub mod objects;
 pub mod operator;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod proxy;

@@ -23,10 +23,14 @@ mod service;
 
 pub use service::Service;
 
+use crate::account::Account;
 use janitor::janitor;
 
 /// Waits for one line before it becomes the program, so that no program runs of which the janitor does not know.
 const GATE: &str = r#"read -r go && [ "$go" = go ] && exec "$@" </dev/null"#;
+
+/// How long a process gets that is told to quit before it is killed.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What to start, and where its output goes.
 #[derive(Debug, Clone)]
@@ -44,6 +48,11 @@ pub struct Launch {
     pub inherit_env: bool,
     /// Where it is started; the current folder when absent.
     pub folder: Option<PathBuf>,
+    /// Who runs it, when that is not the user of this process.
+    pub account: Option<Account>,
+    /// Whether it leaves something in the kernel when it is killed, and removes that when it is told to quit. Then its end is
+    /// a SIGQUIT, and what is killed is what does not follow it.
+    pub quits: bool,
     /// The file that gets standard output and error, appended.
     pub log: PathBuf,
 }
@@ -63,6 +72,8 @@ impl Launch {
             env: BTreeMap::new(),
             inherit_env: false,
             folder: None,
+            account: None,
+            quits: false,
             log: log.into(),
         }
     }
@@ -97,6 +108,9 @@ impl Launch {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
+        if let Some(account) = self.account {
+            command.uid(account.uid).gid(account.gid);
+        }
         command
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -124,6 +138,7 @@ pub struct Process {
     name: String,
     log: PathBuf,
     pid: Pid,
+    quits: bool,
     child: Mutex<Child>,
 }
 
@@ -142,7 +157,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("start {}", launch.name))?;
         let pid = Pid::from_child(&child);
-        janitor.watch(child.id())?;
+        janitor.watch(child.id(), launch.quits)?;
         child
             .stdin
             .take()
@@ -153,6 +168,7 @@ impl Process {
             name: launch.name.clone(),
             log: launch.log.clone(),
             pid,
+            quits: launch.quits,
             child: Mutex::new(child),
         })
     }
@@ -232,10 +248,26 @@ impl Process {
         }
         Ok(())
     }
+
+    /// Tells it to quit (SIGQUIT), and waits for a moment. Blocks, for it is what a destructor does.
+    fn quit(&self) -> Result<()> {
+        let start = Instant::now();
+        if self.exited()?.is_none() {
+            self.signal(Signal::QUIT)?;
+        }
+        while self.exited()?.is_none() && start.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.quits {
+            // Whatever comes of it, it is killed next.
+            drop(self.quit());
+        }
         // A child that cannot be killed here is still the janitor's.
         if self.kill().is_ok() {
             drop(janitor().and_then(|janitor| janitor.forget(self.id())));

@@ -34,7 +34,11 @@ enum Task {
     /// Starts everything with the operator and leaves it running until Ctrl-C
     Dev,
     /// Starts the servers without the operator and leaves them running until Ctrl-C
-    Servers,
+    Servers {
+        /// PostgreSQL as well
+        #[arg(long)]
+        postgres: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -42,8 +46,8 @@ fn main() -> Result<ExitCode> {
         Task::Components { parts } => components(&parts)?,
         Task::Exec { program, args } => return exec(&program, &args),
         Task::Demo => block_on(demo::demo())??,
-        Task::Dev => block_on(demo::hold(true))??,
-        Task::Servers => block_on(demo::hold(false))??,
+        Task::Dev => block_on(demo::hold(true, false))??,
+        Task::Servers { postgres } => block_on(demo::hold(false, postgres))??,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -175,6 +175,9 @@ impl Part {
     }
 
     fn is_wheel(&self) -> bool {
-        matches!(self.recipe, Recipe::Wheel { .. })
+        matches!(
+            self.recipe,
+            Recipe::Wheel { .. } | Recipe::PythonsWheel { .. }
+        )
     }
 }

@@ -1,15 +1,24 @@
 //! What the machine must bring, and how to get what it lacks.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
+
+use crate::account::Account;
 
 /// The oldest Go that can build the parts.
 const GO: (u32, u32) = (1, 26);
 
 /// The oldest Python whose pip understands the pins.
 const PYTHON: (u32, u32) = (3, 9);
+
+/// The oldest PostgreSQL that keeps passwords as all later ones do without being told.
+const POSTGRES: (u32, u32) = (14, 0);
+
+/// Where Debian keeps it, a folder per version: not on the PATH.
+const POSTGRES_OF_DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Fails with everything that is missing and how to get it, rather than with the first thing only.
 pub(super) fn check() -> Result<()> {
@@ -48,6 +57,25 @@ pub(super) fn go() -> Option<PathBuf> {
     (found >= GO)
         .then(|| Path::new(&root).join("bin/go"))
         .filter(|program| program.is_file())
+}
+
+/// The folder with the programs of the machine's own PostgreSQL, when it is new enough and can be run by another account than
+/// root's, as it must be where this is root.
+pub(super) fn postgres() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).collect::<Vec<_>>();
+    let versions = fs::read_dir(POSTGRES_OF_DEBIAN).into_iter().flatten();
+    let debian = versions.flatten().map(|entry| entry.path().join("bin"));
+    on_path.into_iter().chain(debian).find_map(|folder| {
+        // What is on the PATH may be a link, with its companions where it leads.
+        let program = fs::canonicalize(folder.join("postgres")).ok()?;
+        let folder = program.parent()?;
+        let text = first_line(program.to_str()?, &["--version"])?;
+        let found = version(text.split_whitespace().nth(2)?)?;
+        let fits =
+            found >= POSTGRES && folder.join("initdb").is_file() && Account::can_reach(folder);
+        fits.then(|| folder.to_path_buf())
+    })
 }
 
 /// The first two numbers of a version: `1.26.8` is (1, 26).

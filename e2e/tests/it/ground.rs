@@ -15,6 +15,8 @@ use vaultbridge_e2e::vault_server::Listener;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, block_on, run, run_alone};
 
+mod postgres;
+
 const LIFETIME: Duration = Duration::from_mins(10);
 
 async fn jwt(tenant: &Tenant, audience: &str) -> Result<String> {
@@ -188,7 +190,7 @@ fn the_api_server_restarts_and_a_watch_goes_on() -> Result<()> {
 #[test]
 fn a_killed_or_interrupted_run_leaves_nothing_behind() -> Result<()> {
     for signal in ["KILL", "INT"] {
-        let mut ground = Servers::start()?;
+        let mut ground = Servers::start(&[])?;
         let held = processes_with(&ground.folder)?;
         ensure!(
             held.len() >= 4,
@@ -213,10 +215,11 @@ struct Servers {
 }
 
 impl Servers {
-    fn start() -> Result<Self> {
+    fn start(flags: &[&str]) -> Result<Self> {
         let program = env!("CARGO_BIN_EXE_ground");
         let mut child = Command::new(program)
             .arg("servers")
+            .args(flags)
             .stdout(Stdio::piped())
             .spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("read its output")?);
@@ -248,17 +251,25 @@ impl Servers {
     }
 }
 
-/// The command lines of all processes that speak of a folder, but for the janitor that removes it.
-fn processes_with(folder: &str) -> Result<Vec<String>> {
+/// The processes whose command line speaks of a folder or that live in it, by their numbers; but for the janitor that removes it.
+fn processes_with(folder: &str) -> Result<Vec<(u32, String)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         // A process may end while its neighbours are being read.
-        let Ok(bytes) = fs::read(entry?.path().join("cmdline")) else {
+        let path = entry?.path();
+        let Ok(bytes) = fs::read(path.join("cmdline")) else {
             continue;
         };
-        let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
-        if line.contains(folder) {
-            found.push(line);
+        let mut line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+        // The children of a database server do not have its command line.
+        if let Ok(home) = fs::read_link(path.join("cwd")) {
+            line = format!("{line}in {}", home.display());
+        }
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        if let Some(number) = number.filter(|_| line.contains(folder)) {
+            found.push((number, line));
         }
     }
     Ok(found)
