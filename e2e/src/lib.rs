@@ -40,7 +40,9 @@
 //! - **Oracles**: [`Tenant::mark`], then [`Tenant::kube_requests`] and [`Tenant::vault_requests`] since, both from the
 //!   servers' own audit logs; [`Tenant::polls`] lets some polls go by. [`Ground::ensure_no_leak`] looks for every value
 //!   ever [`put`](Tenant::put).
-//! - **The database**, which is started when first asked for: [`Ground::postgres`], with users to make and logins to try.
+//! - **Leases**: [`Tenant::database`] lets Vault issue users of a PostgreSQL, which is started when first asked for
+//!   ([`Ground::postgres`]). [`Tenant::logs_in`], [`database_users`](Tenant::database_users) and [`leases`](Tenant::leases)
+//!   tell what became of them, [`tokens_are`](Tenant::tokens_are) how long the tokens live that they hang on.
 //! - **Harm**: [`Tenant::with_own_vault`] is a Vault to seal, kill or speak TLS to. [`run_alone`] is a whole ground for a
 //!   test that stops the operator or the API server: see [`operator::Operator`] and [`control_plane::ControlPlane`].
 //!

@@ -13,6 +13,7 @@ use crate::vault_server::{Listener, Role, VaultServer};
 mod admission;
 mod app;
 mod connection;
+mod database;
 mod dry_run;
 mod events_of;
 mod keeping;
@@ -79,14 +80,33 @@ impl Tenant {
     async fn furnish_vault(&self) -> Result<()> {
         self.vault.mount_kv(&self.name, 2).await?;
         self.policy(&[("$tenant/data/*", &["read"])]).await?;
-        self.role(&self.name, "default", json!({})).await?;
+        self.tokens_are(&json!({})).await
+    }
+
+    /// Chooses what tokens the tenant's role gives from now on, at both authentication mounts: `{"token_ttl": "20s",
+    /// "token_max_ttl": "1m", "token_period": "20s", "token_no_default_policy": true}`. Without any, a token is granted for an
+    /// hour and can be renewed for as long as the server lets it.
+    pub async fn tokens_are(&self, settings: &Value) -> Result<()> {
+        // A role keeps what it is not told.
+        let mut more = json!({
+            "token_ttl": "1h",
+            "token_max_ttl": 0,
+            "token_explicit_max_ttl": 0,
+            "token_period": 0,
+            "token_num_uses": 0,
+            "token_no_default_policy": false,
+        });
+        if let (Some(more), Some(settings)) = (more.as_object_mut(), settings.as_object()) {
+            more.extend(settings.clone());
+        }
         let role = Role {
             name: &self.name,
             namespace: &self.name,
             account: "default",
             policies: &[&self.name],
-            more: json!({}),
+            more,
         };
+        self.vault.kubernetes_role(KUBERNETES_AUTH, &role).await?;
         self.vault.jwt_role(JWT_AUTH, &role).await
     }
 

@@ -19,12 +19,16 @@ mod api;
 mod audit;
 mod auth;
 mod config;
+mod database;
 mod kv;
+mod leases;
 mod namespaces;
 mod tokens;
 
 pub use audit::{VaultAudit, VaultRequest, VaultRequests};
 pub use auth::Role;
+pub use database::DatabaseRole;
+pub use leases::Lease;
 
 /// How long a server may take until it answers, and until it is active.
 const START: Duration = Duration::from_mins(1);

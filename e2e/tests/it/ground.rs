@@ -15,6 +15,7 @@ use vaultbridge_e2e::vault_server::Listener;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, block_on, run, run_alone};
 
+mod leases;
 mod postgres;
 
 const LIFETIME: Duration = Duration::from_mins(10);
