@@ -234,6 +234,14 @@ fn vault_trouble(job: &Job, error: &vault::Error, otherwise: Reason, what: &str)
             )
             .retried(Retry::Never)
         }
+        vault::Error::Mismatch { .. } => {
+            // Every further attempt would issue another one of the wrong kind.
+            Failure::new(
+                Reason::InvalidSpec,
+                format!("{what}: {error}; correct the source's result"),
+            )
+            .retried(Retry::Never)
+        }
         vault::Error::NotFound { .. }
         | vault::Error::Rejected { .. }
         | vault::Error::Unsendable { .. } => Failure::new(otherwise, format!("{what}: {error}")),

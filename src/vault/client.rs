@@ -27,7 +27,7 @@ pub struct Client {
 
 /// Is told of every request, for metrics.
 pub trait Observer: Send + Sync {
-    /// A request of the kind `operation` (login, lookup, renew, revoke, read, mounts, health) ended after
+    /// A request of the kind `operation` (login, lookup, renew, revoke, read, issue, mounts, health) ended after
     /// `elapsed`; `outcome` is "ok" or the word of [`Error::kind`].
     fn request(&self, operation: &'static str, outcome: &'static str, elapsed: Duration);
 }
@@ -61,6 +61,9 @@ const HEALTH: &str = "health";
 
 /// The operation whose replies are secrets, and may be long.
 pub(super) const READ: &str = "read";
+
+/// The operation that makes a credential, whose replies are secrets too.
+pub(super) const ISSUE: &str = "issue";
 
 /// The most characters of a name or version that a server may tell about itself.
 const MAX_TOLD: usize = 64;
@@ -142,21 +145,32 @@ impl Client {
     }
 
     /// Sends a request. A reply of any status is a reply; an error means that there was none.
-    /// A GET whose connection breaks is sent once more; nothing else ever is.
+    /// A GET whose connection breaks is sent once more; nothing else ever is, nor is a GET that goes through
+    /// [`Self::send_once`].
     pub(super) async fn send<E: Endpoint>(
         &self,
         call: Call<'_>,
         endpoint: &E,
     ) -> Result<Reply, Error> {
-        let outcome = if matches!(endpoint.method(), RequestMethod::GET) {
-            retry::once_more(
-                || self.attempt(call, endpoint),
-                |failure: &Failure| failure.passing,
-            )
-            .await
-        } else {
-            self.attempt(call, endpoint).await
-        };
+        if !matches!(endpoint.method(), RequestMethod::GET) {
+            return self.send_once(call, endpoint).await;
+        }
+        let outcome = retry::once_more(
+            || self.attempt(call, endpoint),
+            |failure: &Failure| failure.passing,
+        )
+        .await;
+        outcome.map_err(|failure| failure.error)
+    }
+
+    /// Sends a request a single time, also if it is a GET: for those that make something, which is made although the reply is
+    /// lost.
+    pub(super) async fn send_once<E: Endpoint>(
+        &self,
+        call: Call<'_>,
+        endpoint: &E,
+    ) -> Result<Reply, Error> {
+        let outcome = self.attempt(call, endpoint).await;
         outcome.map_err(|failure| failure.error)
     }
 
@@ -174,7 +188,7 @@ impl Client {
         };
         let began = clock::now();
         let limit = match call.operation {
-            READ => transport::MAX_REPLY,
+            READ | ISSUE => transport::MAX_REPLY,
             _ => transport::MAX_OTHER_REPLY,
         };
         let (http, timeout) = (&inner.http, inner.timeout);

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Request, Uri};
 use rustify::endpoint::{Endpoint, MiddleWare};
 use rustify::enums::{RequestMethod, RequestType, ResponseType};
 use rustify::errors::ClientError;
+use zeroize::Zeroizing;
 
 use super::error::Error;
 
@@ -24,6 +25,51 @@ impl Endpoint for Read {
 
     fn method(&self) -> RequestMethod {
         RequestMethod::GET
+    }
+}
+
+/// A request of any kind, for what vaultrs has no type for. What it carries may be secret, and is wiped.
+pub(super) struct Free {
+    pub method: RequestMethod,
+    /// The path below `/v1/`, not encoded.
+    pub path: String,
+    /// The query string, encoded.
+    pub query: Option<Zeroizing<String>>,
+    pub body: Zeroizing<Vec<u8>>,
+    /// What Vault is asked to wrap the reply for.
+    pub wrap_ttl: Option<HeaderValue>,
+}
+
+impl Endpoint for Free {
+    type Response = ();
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    fn method(&self) -> RequestMethod {
+        self.method.clone()
+    }
+
+    fn query(&self) -> Result<Option<String>, ClientError> {
+        Ok(self.query.as_ref().map(|query| query.to_string()))
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, ClientError> {
+        Ok(Some(self.body.to_vec()))
+    }
+
+    fn request(&self, base: &str) -> Result<Request<Vec<u8>>, ClientError> {
+        let (path, method) = (self.path(), self.method());
+        let mut request =
+            rustify::http::build_request(base, &path, method, self.query()?, self.body()?)?;
+        if let Some(wrap_ttl) = &self.wrap_ttl {
+            let headers = request.headers_mut();
+            headers.insert("x-vault-wrap-ttl", wrap_ttl.clone());
+        }
+        Ok(request)
     }
 }
 

@@ -92,6 +92,14 @@ pub enum Error {
     /// The place lends credentials, so no KV engine is there. Asking again would issue another one.
     #[error("the reply carries a lease: the place issues credentials and is no KV engine")]
     Leased,
+    /// The request succeeded, but what Vault answered is of another kind than what was asked for.
+    #[error("vault's reply holds {holds} instead of {wanted}")]
+    Mismatch {
+        /// What there is.
+        holds: &'static str,
+        /// What there should be.
+        wanted: &'static str,
+    },
     /// The request cannot be put into HTTP without changing its meaning.
     #[error("cannot send the request: {why}")]
     Unsendable {
@@ -116,6 +124,7 @@ impl Error {
             Self::TooLarge { .. } => "too_large",
             Self::Malformed { .. } => "malformed",
             Self::Leased => "leased",
+            Self::Mismatch { .. } => "mismatch",
             Self::Unsendable { .. } => "unsendable",
         }
     }
@@ -133,6 +142,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Leased
+            | Self::Mismatch { .. }
             | Self::Unsendable { .. } => false,
         }
     }
@@ -152,6 +162,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Leased
+            | Self::Mismatch { .. }
             | Self::Unsendable { .. } => &[],
         }
     }

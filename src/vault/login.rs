@@ -270,7 +270,7 @@ fn all_of(
 
 /// Seconds as the server tells them. No token lives longer than this; a number beyond it, which would overflow in later
 /// arithmetic, is nonsense or malice.
-fn lifetime(seconds: u64) -> Duration {
+pub(super) fn lifetime(seconds: u64) -> Duration {
     const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
     Duration::from_secs(seconds).min(LONGEST)
 }

@@ -1,5 +1,6 @@
 //! What happens on the wire when a server misbehaves: who is asked again, what is believed, what is never sent.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use futures::future::join_all;
 use super::super::*;
 use super::settings;
 use crate::vault::endpoint::Read as Get;
+use crate::vault::issued::{Ask, AskMethod, AskResult, issue, renew_lease, revoke_lease};
 use crate::vault::login::{LoginRequest, Method, login};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
@@ -112,6 +114,87 @@ async fn a_login_whose_connection_breaks_is_never_sent_again() {
     let error = login(&server.client(), request).await.err().unwrap();
     assert!(error.is_outage(), "{error}");
     assert_eq!(server.heads().len(), 1);
+}
+
+fn ask(method: AskMethod, parameters: &BTreeMap<String, SecretText>) -> Ask<'_> {
+    Ask {
+        method,
+        path: "database/creds/app",
+        parameters,
+        result: AskResult::Data,
+        wrap_ttl: None,
+    }
+}
+
+fn one_parameter() -> BTreeMap<String, SecretText> {
+    BTreeMap::from([("ttl".to_owned(), SecretText::new("1 h".to_owned()))])
+}
+
+#[tokio::test]
+async fn a_credential_is_asked_for_once_whatever_happens_to_the_reply() {
+    let lagging =
+        "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{";
+    for answer in ["", lagging, cut] {
+        let server = Server::new(move |_| answer.to_owned());
+        for method in [AskMethod::Get, AskMethod::Post, AskMethod::Put] {
+            let before = server.heads().len();
+            let (token, none) = (SecretText::new("s.one".to_owned()), BTreeMap::new());
+            let outcome = issue(&server.client(), "", &token, &ask(method, &none)).await;
+            assert!(outcome.is_err(), "{method:?} {answer}");
+            assert_eq!(server.heads().len(), before + 1, "{method:?} {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_a_credential_carries_its_parameters_and_what_to_wrap_for() {
+    let server = Server::new(|_| OK.to_owned());
+    let (token, parameters) = (SecretText::new("s.one".to_owned()), one_parameter());
+    let mut asked = ask(AskMethod::Get, &parameters);
+    let send = async |asked: &Ask<'_>| issue(&server.client(), "team", &token, asked).await;
+    assert!(send(&asked).await.is_ok());
+    asked.method = AskMethod::Put;
+    asked.wrap_ttl = Some(Duration::from_mins(2));
+    let error = send(&asked).await.err().unwrap();
+    assert_eq!(error.kind(), "mismatch", "{{}} is not wrapped: {error}");
+    let heads = server.heads();
+    let begins = |number: usize, with: &str| heads[number].starts_with(with);
+    let tells = |number: usize, what: &str| heads[number].contains(what);
+    assert!(
+        begins(0, "GET /v1/database/creds/app?ttl=1%20h HTTP/1.1\r\n")
+            && tells(0, "x-vault-namespace: team\r\n")
+            && !tells(0, "x-vault-wrap-ttl"),
+        "{heads:?}"
+    );
+    assert!(
+        begins(1, "PUT /v1/database/creds/app HTTP/1.1\r\n")
+            && tells(1, "x-vault-wrap-ttl: 120\r\n")
+            && heads[1].ends_with("\r\n\r\n{\"ttl\":\"1 h\"}"),
+        "{heads:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_lease_is_named_in_the_body_of_its_renewal_and_revocation() {
+    let server = Server::new(|_| OK.to_owned());
+    let (client, token) = (server.client(), SecretText::new("s.one".to_owned()));
+    let (lease, hour) = ("database/creds/app/x", Duration::from_hours(1));
+    let told = renew_lease(&client, "", &token, lease, hour).await;
+    assert!(told.is_err(), "{{}} is no grant: {told:?}");
+    assert_eq!(revoke_lease(&client, "", &token, lease).await, Ok(()));
+    let heads = server.heads();
+    assert!(
+        heads[0].starts_with("PUT /v1/sys/leases/renew HTTP/1.1\r\n")
+            && heads[0].contains(r#""increment":3600"#)
+            && heads[0].contains(r#""lease_id":"database/creds/app/x""#),
+        "{heads:?}"
+    );
+    assert!(
+        heads[1].starts_with("PUT /v1/sys/leases/revoke HTTP/1.1\r\n")
+            && heads[1].ends_with(r#"{"lease_id":"database/creds/app/x"}"#),
+        "{heads:?}"
+    );
 }
 
 #[tokio::test]
