@@ -11,6 +11,7 @@ pub mod connections;
 pub mod controller;
 pub mod heavy;
 pub mod http;
+pub mod lease;
 pub mod limit;
 pub mod metrics;
 pub mod minting;

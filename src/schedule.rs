@@ -131,7 +131,7 @@ fn vary(plain: Duration, percent: u8, fraction: f64) -> Duration {
 }
 
 /// A number from 0 up to, but not including, 1 that depends on all arguments and looks random.
-fn fraction(purpose: &str, seed: &str, count: i64) -> f64 {
+pub(crate) fn fraction(purpose: &str, seed: &str, count: i64) -> f64 {
     let digest = Sha256::new()
         .chain_update(purpose)
         .chain_update(count.to_be_bytes())

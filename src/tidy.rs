@@ -45,6 +45,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("record", "seal sensitive"),
     ("seal", "sensitive"),
     ("minting", ""),
+    ("lease", "schedule"),
     ("schedule", "sensitive"),
     ("render", "sensitive"),
     ("heavy", "limit"),
