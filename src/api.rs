@@ -8,14 +8,17 @@ pub mod bounded;
 pub mod condition;
 pub mod crd;
 pub mod destination;
+pub mod lease;
 pub mod reason;
 pub mod source;
+pub mod status;
 pub mod vault_connection;
 pub mod vault_secret;
 
 pub use reason::Reason;
+pub use status::VaultSecretStatus;
 pub use vault_connection::{VaultConnection, VaultConnectionSpec, VaultConnectionStatus};
-pub use vault_secret::{VaultSecret, VaultSecretSpec, VaultSecretStatus};
+pub use vault_secret::{VaultSecret, VaultSecretSpec};
 
 /// The API group, and the prefix of our annotations.
 pub const GROUP: &str = "vaultbridge.dev";
@@ -25,6 +28,22 @@ pub const MANAGER: &str = "vaultbridge";
 
 /// The label that marks a Secret as written by us.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The annotation of a Secret that holds, sealed, the values that cannot be read from Vault again. It is written together with the record of the
+/// state, and apart from it so that nobody keeps it in memory who only wants to read the record.
+pub const SEALED_ANNOTATION: &str = "vaultbridge.dev/sealed";
+
+/// The annotation by which a Secret is moved on, so that nothing can be written any more that expects it as it was.
+pub const TOUCHED_ANNOTATION: &str = "vaultbridge.dev/touched";
+
+/// The finalizer of objects that have Vault sessions which are to be revoked before the object goes.
+pub const FINALIZER: &str = "vaultbridge.dev/sessions";
+
+/// The label of Secrets in the operator's namespace that hold sessions of deleted objects.
+pub const ORPHANS_LABEL: &str = "vaultbridge.dev/orphans";
+
+/// The annotation by which a person asks for everything anew: each distinct value is one demand.
+pub const FORCE_SYNC: &str = "vaultbridge.dev/force-sync";
 
 /// The audience of service account tokens where nobody says otherwise: Vault, and not the API server, so that whoever
 /// answers at Vault's address cannot use the token against Kubernetes.

@@ -14,6 +14,7 @@ pub mod secret_meta;
 pub mod secrets;
 pub mod status;
 pub mod tokens;
+pub mod vault_secrets;
 pub mod write_error;
 
 pub use caches::{Caches, Key};

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod connections;
 pub mod controller;
 pub mod heavy;
+pub mod holdings;
 pub mod http;
 pub mod lease;
 pub mod limit;

@@ -8,21 +8,35 @@ mod build;
 mod claim;
 pub mod connection;
 mod decide;
+mod entries;
 mod failure;
 mod fetch;
 #[cfg(test)]
 mod fixture;
+mod held;
+mod housework;
+mod issue;
+mod issued;
+mod make;
 mod mapping;
 mod memory;
+mod mint;
 mod observe;
+mod orphans;
 mod paths;
 mod publish;
 mod refusals;
 mod report;
 mod resolve;
+mod revoke;
+mod sessions;
 mod settle;
 mod status;
+mod tend;
+mod tended;
 mod trigger;
+mod values;
+mod wish;
 mod world;
 
 use std::convert::Infallible;
@@ -45,21 +59,23 @@ use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
 pub use self::observe::owner_of;
+pub use self::orphans::Orphans;
 use self::refusals::Refusal;
 use self::report::{Outcome, Tidied};
 use self::resolve::Job;
-use self::settle::{Before, Settled, Settling};
+use self::settle::{Before, Settled};
+use self::tended::Tended;
 use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Guarded, Key};
 use crate::connections::{Connection, Connections};
-use crate::heavy;
+use crate::holdings::Holdings;
 use crate::metrics::Metrics;
+use crate::minting::Wish;
 use crate::objects::{Objects, Place, Rival};
 use crate::seal::Keys;
-use crate::sensitive::SecretData;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
 
@@ -96,6 +112,10 @@ pub struct Context {
     pub memories: Memories,
     /// What we wrote and the watch has not brought back yet.
     pub overlay: Overlay,
+    /// The sessions that are open.
+    pub holdings: Holdings,
+    /// Whether sessions of deleted objects wait to be revoked.
+    pub orphans: Orphans,
     /// Publishes events.
     pub events: Events,
     /// Counts.
@@ -151,20 +171,34 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
         Ok(object) => object.clone(),
         Err(invalid) => return publish::undecodable(&invalid.error, &object, &context).await,
     };
-    let observed = observe::observe(object, &context).await;
+    let mut observed = observe::observe(object, &context).await;
+    observed.tended = tend::tend(&observed, &context).await;
     let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
     let lost = |why| Ended {
         job: None,
         outcome: Outcome::Failed(Failure::new(Reason::InternalError, why)),
         tidied: Tidied::NotTried,
+        again: None,
     };
     let ended = match AssertUnwindSafe(limited).catch_unwind().await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => lost("the pass took too long and was given up"),
         Err(_) => lost("the pass panicked; the operator's log has the place"),
     };
+    observed.object = context
+        .overlay
+        .latest(observed.uid(), observed.object.clone());
+    if let Outcome::Applied(Trigger::Issued(_), applied) = &ended.outcome {
+        observed.record = Some(applied.record.clone());
+        let lost = observed.tended.lost.take();
+        observed.tended = Tended {
+            lost,
+            ..tend::known(&observed, &context)
+        };
+    }
     let report = report::report(&observed, ended.job.as_ref(), ended.outcome);
     let report = report::with_tidied(&observed, report, ended.tidied);
+    let report = report::with_sessions(&observed, report, ended.again);
     let action = publish::publish(&observed, report, &context).await;
     // It may have been deleted while the pass was under way; what was kept of it must not come back.
     let key = Key::of(&observed.object.metadata);
@@ -179,11 +213,30 @@ struct Ended {
     job: Option<Job>,
     outcome: Outcome,
     tidied: Tidied,
+    /// When to look again, whatever the outcome.
+    again: Option<Timestamp>,
 }
 
 /// The steps in their order. Once the Secret stands, however that came, nothing is left of earlier names.
 async fn pass(observed: &Observed, context: &Context) -> Ended {
-    let (job, outcome) = match resolve::resolve(observed) {
+    if entries::is_parting(&observed.object) {
+        let (outcome, again) = housework::part(observed, context).await;
+        return Ended {
+            job: None,
+            outcome,
+            tidied: Tidied::NotTried,
+            again,
+        };
+    }
+    let resolved = resolve::resolve(observed);
+    let wish = match &resolved {
+        Ok(Some(job)) if !observed.object.spec.suspend => wish::wish(job, observed),
+        Ok(_) | Err(_) => Wish::Keep,
+    };
+    let (kept, again) = housework::keep_house(observed, wish, context).await;
+    let observed = kept.as_ref().unwrap_or(observed);
+    let (job, outcome) = match resolved {
+        _ if observed.object.spec.suspend => (None, Outcome::Suspended),
         Ok(Some(job)) => {
             let outcome = match claim::claim(&job, observed) {
                 Claim::Refused(failure) => Outcome::Failed(failure),
@@ -197,7 +250,11 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
         Err(failure) => (None, Outcome::Failed(failure)),
     };
     let tidied = match &outcome {
-        Outcome::Pending | Outcome::Waiting(_) | Outcome::Failed(_) => Tidied::NotTried,
+        Outcome::Pending
+        | Outcome::Suspended
+        | Outcome::Parting(_)
+        | Outcome::Waiting(_)
+        | Outcome::Failed(_) => Tidied::NotTried,
         Outcome::InSync(_)
         | Outcome::Verified(_)
         | Outcome::Unchanged(_)
@@ -209,6 +266,7 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
         job,
         outcome,
         tidied,
+        again,
     }
 }
 
@@ -221,6 +279,8 @@ async fn act(
 ) -> Result<Outcome, Failure> {
     match decide::decide(job, claim, observed) {
         Decision::Wait(until) => Ok(Outcome::Waiting(until)),
+        Decision::Full(until) => Err(refusals::too_many_sessions(until, observed.now)),
+        Decision::Issue(cause) => issue::issue(job, cause, observed, context).await,
         Decision::Rest(record) => Ok(Outcome::InSync(record)),
         Decision::Verify(record) if apply::verify(job, &record, context).await? => {
             Ok(Outcome::Verified(record))
@@ -239,10 +299,15 @@ async fn bring(
     context: &Context,
 ) -> Result<Outcome, Failure> {
     match look(job, trigger, observed, context).await? {
-        Settled::Unchanged(record) => Ok(Outcome::Unchanged(record)),
+        Settled::Unchanged(record) => Ok(Outcome::Unchanged(*record)),
         Settled::Render(settled) => {
-            let data = render(job, &settled).await?;
-            let desired = build::build(job, data, &settled, observed, trigger, &context.keys)?;
+            let issued = match held::held(job, observed, context).await? {
+                Ok(issued) => issued,
+                Err(why) => return issue::issue_for_lost(job, why, observed, context).await,
+            };
+            let data = make::make(job, &settled, issued.as_ref()).await?;
+            let (issued, why) = (issued.as_ref(), (trigger, &context.keys));
+            let desired = build::build(job, data, &settled, issued, observed, why)?;
             Ok(Outcome::Applied(
                 trigger,
                 apply::apply(job, claim, desired, observed, context).await?,
@@ -272,15 +337,6 @@ async fn look(
     }
     let readings = fetch::fetch(job, trigger, Need::Values, before, context).await?;
     settle::settle(job, before, readings, false)
-}
-
-/// The values of the Secret: the one step whose length somebody else decides.
-async fn render(job: &Job, settled: &[Settling]) -> Result<SecretData, Failure> {
-    let (mapping, documents) = (job.mapping.clone(), build::documents(settled));
-    let secrets = documents.iter().filter_map(|(_, secret)| secret.as_ref());
-    let bytes = secrets.map(|secret| secret.data.expose().len()).sum();
-    let render = move || build::values(&mapping, &documents);
-    heavy::work(&job.key.namespace, bytes, render).await
 }
 
 impl Context {
@@ -317,6 +373,7 @@ impl Context {
     pub fn forget(&self, key: &Key, uid: &str) {
         self.memories.forget(uid);
         self.overlay.forget(uid);
+        self.holdings.forget(uid);
         self.metrics.forget_object(&key.namespace, &key.name);
     }
 }

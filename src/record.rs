@@ -15,7 +15,7 @@ use crate::seal::Mac;
 /// The annotation that holds the record.
 pub const ANNOTATION: &str = "vaultbridge.dev/state";
 
-/// The most bytes that a record may have. A real one has far fewer: 16 sources need less than five thousand.
+/// The most bytes that a record may have. A real one has far fewer: 16 sources need less than ten thousand.
 pub const MAX_BYTES: usize = 16 * 1024;
 
 /// The version of the format that this program writes, and the only one that it reads.
@@ -44,6 +44,20 @@ pub struct Record {
     pub time: Timestamp,
     /// What is known of each source, by its name.
     pub sources: BTreeMap<String, SourceRecord>,
+    /// The session that the issued values came from; none if no value was issued.
+    pub session: Option<SessionRecord>,
+}
+
+/// The session that the issued values of a Secret came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// Accessor of its token.
+    pub accessor: String,
+    /// [`request_hash`] of what was to be issued, and as whom: while it is the same, nothing has to be issued anew.
+    pub asked: String,
+    /// [`request_hash`] of the demand for new credentials that was met by these; empty if there was none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub forced: String,
 }
 
 /// What is known of one source.
@@ -63,6 +77,28 @@ pub enum SourceRecord {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         missing: bool,
     },
+    /// Credentials with a lease.
+    Lease {
+        /// Stands for where they were asked for.
+        place: String,
+        /// The lease's id.
+        id: String,
+        /// For how many seconds it was granted at first.
+        seconds: u64,
+        /// Whether it can be renewed.
+        renewable: bool,
+        /// When it was issued, in seconds of Unix time.
+        issued: i64,
+    },
+}
+
+impl SourceRecord {
+    /// Stands for where the source was read.
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Static { place, .. } | Self::Lease { place, .. } => place,
+        }
+    }
 }
 
 /// Why a text is no record. Whoever meets this treats the Secret as one whose record is lost.
@@ -106,6 +142,8 @@ struct Printed {
     revision: i64,
     time: String,
     sources: BTreeMap<String, SourceRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<SessionRecord>,
 }
 
 /// The one field that every version of the format has.
@@ -141,6 +179,7 @@ impl Record {
             revision: printed.revision,
             time: whole_seconds(time),
             sources: printed.sources,
+            session: printed.session,
         })
     }
 
@@ -158,6 +197,7 @@ impl Record {
             revision,
             time,
             sources,
+            session,
         } = self;
         let printed = Printed {
             v: FORMAT,
@@ -171,6 +211,7 @@ impl Record {
             revision: *revision,
             time: whole_seconds(*time).to_string(),
             sources: sources.clone(),
+            session: session.clone(),
         };
         let text = serde_json::to_string(&printed);
         let text = text.map_err(form)?;
@@ -244,6 +285,7 @@ mod tests {
             revision: 7,
             time: "2026-11-23T07:00:00Z".parse().unwrap(),
             sources: BTreeMap::from([("app".to_owned(), source), ("extra".to_owned(), gone)]),
+            session: None,
         }
     }
 
@@ -254,6 +296,31 @@ mod tests {
     #[test]
     fn the_printed_form_never_changes_between_versions_of_the_program() {
         insta::assert_snapshot!(record().print().unwrap(), @r#"{"v":1,"ownerUid":"6f9619ff-8b86-4d01-b42d-00c04fc964ff","ownerName":"orders","generation":4,"request":"e7ea0e5673124a51ccfbe4b5f2029bec","mac":"k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","keys":2,"type":"Opaque","revision":7,"time":"2026-11-23T07:00:00Z","sources":{"app":{"type":"Static","place":"e7ea0e5673124a51","version":12,"fingerprint":"12@2026"},"extra":{"type":"Static","place":"ccfbe4b5f2029bec","fingerprint":"","missing":true}}}"#);
+    }
+
+    #[test]
+    fn the_printed_form_of_issued_credentials_never_changes_either() {
+        let lease = SourceRecord::Lease {
+            place: "0d1f2a3b4c5d6e7f".to_owned(),
+            id: "database/creds/orders/abcd".to_owned(),
+            seconds: 3600,
+            renewable: true,
+            issued: 1_790_000_000,
+        };
+        let session = SessionRecord {
+            accessor: "vuSH4QfN".to_owned(),
+            asked: request_hash("database/creds/orders"),
+            forced: String::new(),
+        };
+        let record = Record {
+            sources: [("db".to_owned(), lease)].into(),
+            session: Some(session),
+            ..record()
+        };
+        let text = record.print().unwrap();
+        let (_, rest) = text.split_once(r#""sources":"#).unwrap();
+        insta::assert_snapshot!(rest, @r#"{"db":{"type":"Lease","place":"0d1f2a3b4c5d6e7f","id":"database/creds/orders/abcd","seconds":3600,"renewable":true,"issued":1790000000}},"session":{"accessor":"vuSH4QfN","asked":"53152398a6d6435d90b9a74aadb6eb0d"}}"#);
+        assert_eq!(Record::parse(&text), Ok(record));
     }
 
     #[test]
@@ -322,12 +389,18 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_record_that_the_schema_admits_fits_three_times() {
-        let source = SourceRecord::Static {
+    fn the_largest_record_that_the_schema_admits_fits_well() {
+        let source = SourceRecord::Lease {
             place: "f".repeat(16),
-            version: Some(u64::MAX),
-            fingerprint: "f".repeat(80),
-            missing: true,
+            id: "f".repeat(256),
+            seconds: u64::MAX,
+            renewable: false,
+            issued: i64::MIN,
+        };
+        let session = SessionRecord {
+            accessor: "f".repeat(256),
+            asked: "f".repeat(32),
+            forced: "f".repeat(32),
         };
         let sources = (0..16)
             .map(|number| (format!("{number:031}"), source.clone()))
@@ -338,10 +411,11 @@ mod tests {
             generation: i64::MAX,
             revision: i64::MAX,
             sources,
+            session: Some(session),
             ..record()
         };
         let bytes = largest.print().unwrap().len();
-        assert!(bytes < MAX_BYTES / 3, "{bytes} bytes");
+        assert!(bytes < MAX_BYTES * 2 / 3, "{bytes} bytes");
     }
 
     #[test]
@@ -373,16 +447,21 @@ mod tests {
         fn any_record()(
             texts in prop::array::uniform4(".{0,40}"), numbers: (i64, i64, usize), tag in "[A-Za-z0-9_-]{42}", id in "[a-z0-9]{1,6}",
             second in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
-            sources in prop::collection::btree_map(".{0,20}", (".{0,20}", any::<Option<u64>>(), ".{0,40}", any::<bool>()), 0..4),
+            sources in prop::collection::btree_map(".{0,20}", (".{0,20}", any::<Option<u64>>(), ".{0,40}", any::<bool>(), any::<Option<(u64, i64)>>()), 0..4),
+            session in prop::option::of((".{0,20}", ".{0,20}", ".{0,5}")),
         ) -> Record {
             let [owner_uid, owner_name, request, secret_type] = texts;
             let (generation, revision, keys) = numbers;
-            let source = |(place, version, fingerprint, missing)| SourceRecord::Static { place, version, fingerprint, missing };
+            let source = |(place, version, fingerprint, missing, lease)| match lease {
+                Some((seconds, issued)) => SourceRecord::Lease { place, id: fingerprint, seconds, renewable: missing, issued },
+                None => SourceRecord::Static { place, version, fingerprint, missing },
+            };
             Record {
                 owner_uid, owner_name, request, secret_type, generation, revision, keys,
                 mac: format!("{id}:{tag}A").parse().unwrap(),
                 time: Timestamp::from_second(second).unwrap(),
                 sources: sources.into_iter().map(|(name, parts)| (name, source(parts))).collect(),
+                session: session.map(|(accessor, asked, forced)| SessionRecord { accessor, asked, forced }),
             }
         }
     }

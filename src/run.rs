@@ -24,10 +24,11 @@ use crate::cluster::secrets::SecretWrite;
 use crate::cluster::{Caches, Guarded, Key, WriteError, references, secrets};
 use crate::connections::Connections;
 use crate::controller;
+use crate::holdings::Holdings;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::reconcile::{self, Context, Memories, Overlay, Settings};
+use crate::reconcile::{self, Context, Memories, Orphans, Overlay, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -200,6 +201,8 @@ fn context(
         keys,
         memories: Memories::default(),
         overlay: Overlay::default(),
+        holdings: Holdings::default(),
+        orphans: Orphans::default(),
         metrics,
         wake,
         wake_connection,

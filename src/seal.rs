@@ -1,9 +1,11 @@
-//! The operator's own keys, and the keyed MAC by which it recognises data that it wrote.
+//! The operator's own keys, the keyed MAC by which it recognises data that it wrote, and the seal on what only it may read.
 //!
 //! The Secret is the commit record, so its annotation must say what the data was without helping anybody to guess it:
 //! a bare digest of a short password can be tried out by whoever may read metadata. A MAC under a key that only the
 //! operator holds cannot. The keys live in one Secret in the operator's namespace, each under an id; everything that is
 //! made from a key carries the id, so that a key can be replaced while what the old one made is still recognised.
+
+mod sealed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
 
+pub use self::sealed::{Sealing, UnsealError};
 use crate::sensitive::{SecretBytes, SecretData};
 
 /// The bytes of one key.
@@ -97,6 +100,8 @@ pub struct MacError;
 enum Purpose {
     Data,
     Fingerprint,
+    Token,
+    Values,
 }
 
 impl Keys {
@@ -129,15 +134,10 @@ impl Keys {
 
     /// The `data` of a key Secret with one new random key under `id`. Fails on an id that is none, and if the
     /// operating system has no randomness to give.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a new key is the one thing that must not be repeatable"
-    )]
     pub fn generate(id: &str) -> Result<SecretData, KeysError> {
         let id = KeyId::new(id)?;
         let mut key = vec![0; KEY_BYTES];
-        let random = rustls::crypto::ring::default_provider().secure_random;
-        random.fill(&mut key).map_err(|_| KeysError::NoRandomness)?;
+        fill(&mut key)?;
         let current = SecretBytes::from(id.0.as_str());
         Ok(SecretData::from([
             (CURRENT.to_owned(), current),
@@ -193,12 +193,24 @@ impl Keys {
     }
 }
 
+/// Fills the bytes with randomness of the operating system.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a new key, and the salt of a seal, are what must not be repeatable"
+)]
+fn fill(bytes: &mut [u8]) -> Result<(), KeysError> {
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(bytes).map_err(|_| KeysError::NoRandomness)
+}
+
 /// Feeds everything with its length before it, so that no two inputs read the same: `ab`,`c` is not `a`,`bc`.
 fn feed(keyed: &Keyed, purpose: Purpose, context: &[&str], data: &SecretData) -> Keyed {
     let mut hmac = keyed.clone();
     let domain: &[u8] = match purpose {
         Purpose::Data => b"vaultbridge.dev/v1/data",
         Purpose::Fingerprint => b"vaultbridge.dev/v1/fingerprint",
+        Purpose::Token => b"vaultbridge.dev/v1/token",
+        Purpose::Values => b"vaultbridge.dev/v1/values",
     };
     feed_bytes(&mut hmac, domain);
     feed_length(&mut hmac, context.len());

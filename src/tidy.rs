@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("cli", "api run schedule telemetry"),
     (
         "run",
-        "api cluster connections controller http metrics objects reconcile retry schedule seal sensitive telemetry vault",
+        "api cluster connections controller holdings http metrics objects reconcile retry schedule seal sensitive telemetry vault",
     ),
     (
         "controller",
@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections heavy metrics objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("vault", "heavy limit retry sensitive"),
     ("cluster", "api retry sensitive"),
     ("http", "metrics"),
+    ("holdings", "lease sensitive"),
     ("metrics", "api"),
     ("record", "seal sensitive"),
     ("seal", "sensitive"),
@@ -58,14 +59,13 @@ const LAYERS: &[(&str, &str)] = &[
 
 /// The files of `src/reconcile/` that decide, and so are pure.
 const PURE_STEPS: &[&str] = &[
-    "resolve", "paths", "claim", "decide", "settle", "refusals", "failure", "build", "report",
-    "status",
+    "resolve", "issued", "paths", "claim", "entries", "tended", "wish", "decide", "settle",
+    "values", "refusals", "failure", "build", "report", "status",
 ];
 
 /// What pure steps may use. Of `cluster`, `connections`, `objects` and `vault` that is plain data: what a watch brought, what
 /// Vault answered. They cannot act on it, since they may not wait for anything.
-const PURE_LAYER: &str =
-    "api cluster connections objects record render schedule seal sensitive vault";
+const PURE_LAYER: &str = "api cluster connections holdings lease minting objects record render schedule seal sensitive vault";
 
 /// Crates that speak to the world, and the only parts that may name them.
 const FOREIGN: &[(&str, &str)] = &[

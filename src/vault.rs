@@ -25,9 +25,11 @@ mod transport;
 pub use client::{Client, Health, Observer};
 pub use engine::{KvVersion, Mount, MountError, Mounts};
 pub use error::Error;
-pub use issued::{Ask, AskMethod, AskResult, Issued, Lease, LeaseGrant, LeaseRefusal};
+pub use issued::{
+    Ask, AskMethod, AskResult, Issued, Lease, LeaseGrant, LeaseRefusal, issue, renew_lease,
+};
 pub use kv::{KvReply, KvSecret, read_kv};
-pub use login::{LoginProblem, Method, Token};
+pub use login::{LoginProblem, Method, Token, lookup_self, renew_self, revoke_self};
 pub use reads::{KvOutcome, ReadKey, Reading, Reads, Want};
-pub use sessions::{Identity, Revocations, SessionError, Sessions, Verdict};
+pub use sessions::{Identity, Revocations, SessionError, Sessions, Verdict, log_in};
 pub use settings::{Settings, SettingsError, is_plain};

@@ -15,6 +15,10 @@ pub enum Reason {
     LoggedIn,
     /// The server of a VaultConnection answers and is unsealed. Nothing to do.
     Connected,
+    /// `spec.suspend` is true: nothing is read or written. Set it to false to go on.
+    Suspended,
+    /// Credentials were gone in Vault before their time, and new ones were issued. Find out who revoked them.
+    LeaseLost,
     /// The object asks for something that cannot be. The message names the field; change it.
     InvalidSpec,
     /// There is no VaultConnection of that name. Create it, or correct `spec.connectionRef.name`.
@@ -64,10 +68,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Synced,
         Self::LoggedIn,
         Self::Connected,
+        Self::Suspended,
+        Self::LeaseLost,
         Self::InvalidSpec,
         Self::ConnectionNotFound,
         Self::ConnectionNotAllowed,
@@ -98,6 +104,8 @@ impl Reason {
             Self::Synced => "Synced",
             Self::LoggedIn => "LoggedIn",
             Self::Connected => "Connected",
+            Self::Suspended => "Suspended",
+            Self::LeaseLost => "LeaseLost",
             Self::InvalidSpec => "InvalidSpec",
             Self::ConnectionNotFound => "ConnectionNotFound",
             Self::ConnectionNotAllowed => "ConnectionNotAllowed",

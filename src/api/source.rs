@@ -1,12 +1,16 @@
 //! What a VaultSecret reads: one source per path, each of one engine.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounded::BoundedText;
+
 /// One thing to read from Vault.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.kv)").message("set exactly one engine member: kv"))]
+#[x_kube(validation = Rule::new("has(self.kv) != has(self.read)").message("set exactly one engine member: kv or read"))]
 pub struct Source {
     /// Name of the source within this object: a letter, then letters, digits and underscores, at most 31 in all.
     #[schemars(length(min = 1, max = 31))]
@@ -21,6 +25,10 @@ pub struct Source {
     /// A secret of a KV engine, version 1 or 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvSource>,
+
+    /// Any path that answers a GET: credentials of a dynamic engine, such as `database/creds/orders`, which Vault issues with a lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ReadSource>,
 }
 
 /// A secret of a KV engine.
@@ -70,4 +78,25 @@ pub enum KvEngineVersion {
     V1,
     /// With versions.
     V2,
+}
+
+/// Any path of Vault that answers a GET. It is read in a Vault session of this object's own, once; what Vault issues with a lease is renewed,
+/// and replaced in time.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct ReadSource {
+    /// The path as in the vault CLI, such as `database/creds/orders`.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.contains('/') && !self.startsWith('/') && !self.endsWith('/')").message("must be a path with its mount in front, such as database/creds/orders, without a slash at its start or end"))]
+    #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
+    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\\\\\x00-\\x1f\\x7f]')").message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped, and what follows a ? as parameters"))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)(sys|cubbyhole)/')").message("must not lead to sys/ or cubbyhole/"))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)auth/token/')").message("must not lead to auth/token/: the Secret would hold the operator's own session"))]
+    pub path: String,
+
+    /// Parameters of the request, such as `common_name`.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 128 && k.matches('^[A-Za-z0-9_.-]+$'))").message("names of parameters have at most 128 letters, digits, '_', '.' and '-'"))]
+    pub parameters: BTreeMap<String, BoundedText<1024>>,
 }

@@ -1,13 +1,14 @@
 //! `VaultSecret`: one per application, in the application's namespace.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::{OBJECT_NAME, OBJECT_NAME_FIX, VAULT_NAMESPACE, VAULT_NAMESPACE_FIX};
 use super::destination::Destination;
+use super::lease::{LeasePolicy, Refresh};
 use super::source::Source;
+use super::status::VaultSecretStatus;
 
 /// Which Vault paths become which Secret, and as whom they are read.
 #[expect(
@@ -38,6 +39,11 @@ use super::source::Source;
     ),
     printcolumn(name = "Secret", type_ = "string", json_path = ".status.secretName"),
     printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.expirationTime"
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
@@ -53,6 +59,12 @@ use super::source::Source;
         type_ = "integer",
         json_path = ".status.revision",
         priority = 1
+    ),
+    printcolumn(
+        name = "Next",
+        type_ = "string",
+        json_path = ".status.nextAction",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -60,9 +72,15 @@ use super::source::Source;
     validation = Rule::new("!has(self.data) || self.data.all(d, !has(d.source) || self.sources.exists(s, s.name == d.source))")
         .message("data[].source must be the name of one of spec.sources"),
     validation = Rule::new("!has(self.dataFrom) || self.dataFrom.all(d, self.sources.exists(s, s.name == d.source))")
-        .message("dataFrom[].source must be the name of one of spec.sources")
+        .message("dataFrom[].source must be the name of one of spec.sources"),
+    validation = Rule::new("!has(self.destination) || !has(self.destination.deletionPolicy) || self.destination.deletionPolicy != 'Retain' || self.sources.all(s, has(s.kv)) || (has(self.lease) && has(self.lease.revokeOnDelete) && self.lease.revokeOnDelete == 'Leave')")
+        .message("a Secret that stays (destination.deletionPolicy: Retain) must not hold credentials that are revoked: set lease.revokeOnDelete to Leave")
 )]
 pub struct VaultSecretSpec {
+    /// If true, nothing is read or written any more. The Secret stays as it is, and the credentials in it are renewed as long as they can be.
+    #[serde(default)]
+    pub suspend: bool,
+
     /// The VaultConnection to use. It must admit this namespace.
     #[serde(default)]
     pub connection_ref: ConnectionRef,
@@ -100,9 +118,13 @@ pub struct VaultSecretSpec {
     #[serde(default)]
     pub destination: Destination,
 
-    /// When to look at Vault again.
+    /// When to look at Vault again, and when credentials are renewed and replaced.
     #[serde(default)]
     pub refresh: Refresh,
+
+    /// What becomes of credentials that Vault issued.
+    #[serde(default)]
+    pub lease: LeasePolicy,
 }
 
 /// The VaultConnection to use.
@@ -216,96 +238,10 @@ pub enum ConflictPolicy {
     LastWins,
 }
 
-/// When to look at Vault again.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Refresh {
-    /// How often to read, such as `90s`, `10m` or `1h30m`. `0s`: never by the clock, but when this object or its connection changes, when the
-    /// Secret has to be repaired, when a failure is tried again, or when another object finds something new at the same place.
-    #[serde(default = "default_interval")]
-    #[schemars(length(min = 2, max = 20))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')")
-        .message("must be a duration of h, m and s in this order, such as 90s, 10m or 1h30m"))]
-    pub interval: String,
-
-    /// By how much of the interval polls may be moved, so that objects do not ask all at once. 0 to 50.
-    #[serde(default = "default_jitter_percent")]
-    #[schemars(range(min = 0, max = 50))]
-    pub jitter_percent: i32,
-}
-
-/// What the operator last reported. Everything here can be rebuilt from the Secret and from Vault.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct VaultSecretStatus {
-    /// Generation of the spec that this status tells of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-
-    /// Counts the contents that the Secret has had: +1 whenever the written bytes change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<i64>,
-
-    /// Name of the Secret that this object writes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_name: Option<String>,
-
-    /// When the content of the Secret last changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_change_time: Option<Time>,
-
-    /// What the Secret's content was made from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub sources: Vec<SourceStatus>,
-
-    /// `Ready`: the Secret holds what this object asks for. `Authenticated`: Vault lets us in. `Synced`: the last attempt succeeded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-}
-
-/// What one source last was.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct SourceStatus {
-    /// Name of the source.
-    pub name: String,
-
-    /// Kind of value: Static values have neither lease nor expiry.
-    #[serde(rename = "type")]
-    pub source_type: SourceType,
-
-    /// KV v2: version of the secret that the Secret was made from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<i64>,
-
-    /// True if the path does not exist in Vault (any more) and the Secret does without it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub missing: bool,
-}
-
-/// Kind of value.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum SourceType {
-    /// Without lease and expiry; read at intervals.
-    #[default]
-    Static,
-}
-
 impl Default for ConnectionRef {
     fn default() -> Self {
         Self {
             name: default_connection(),
-        }
-    }
-}
-
-impl Default for Refresh {
-    fn default() -> Self {
-        Self {
-            interval: default_interval(),
-            jitter_percent: default_jitter_percent(),
         }
     }
 }
@@ -326,12 +262,4 @@ fn default_connection() -> String {
 
 fn default_service_account() -> String {
     "default".into()
-}
-
-fn default_interval() -> String {
-    "10m".into()
-}
-
-fn default_jitter_percent() -> i32 {
-    10
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use super::managed_fields::{self, Owners};
-use crate::api::{GROUP, MANAGED_BY, MANAGER};
+use crate::api::{GROUP, MANAGED_BY, MANAGER, SEALED_ANNOTATION};
 
 /// Where `kubectl apply` keeps the whole object that it was given: of a Secret, with its values. Kept nowhere, and not carried over.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -21,8 +21,10 @@ pub struct SecretMeta {
     pub deleting: bool,
     /// Labels; empty for a Secret that carries neither our label nor our annotation.
     pub labels: BTreeMap<String, String>,
-    /// Annotations; likewise.
+    /// Annotations without the sealed values, which are long and hardly ever needed; likewise.
     pub annotations: BTreeMap<String, String>,
+    /// Whether there are sealed values.
+    pub sealed: bool,
     /// Owner references; likewise.
     pub owner_references: Vec<OwnerReference>,
     /// Finalizers; likewise.
@@ -45,7 +47,9 @@ impl SecretMeta {
             meta.annotations.unwrap_or_default(),
         );
         annotations.remove(LAST_APPLIED);
-        let marked = labels.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
+        let sealed = annotations.remove(SEALED_ANNOTATION).is_some();
+        let marked = sealed
+            || labels.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
             || annotations.keys().any(|name| managed_fields::is_ours(name));
         let owner_references = meta.owner_references.unwrap_or_default();
         if !marked && !owner_references.iter().any(is_vault_secret) {
@@ -54,6 +58,7 @@ impl SecretMeta {
         Self {
             labels,
             annotations,
+            sealed,
             owner_references,
             finalizers: meta.finalizers.unwrap_or_default(),
             owners: managed_fields::owners(&meta.managed_fields.unwrap_or_default()),

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, HeaderValue};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::core::{PartialObjectMeta, Request};
 use kube::{Api, Client, Resource};
 use serde::{Serialize, Serializer};
@@ -21,7 +22,7 @@ use super::caches::Key;
 use super::patience::in_time;
 use super::secret_meta::SecretMeta;
 use super::write_error::WriteError;
-use crate::api::MANAGER;
+use crate::api::{MANAGER, SEALED_ANNOTATION, TOUCHED_ANNOTATION};
 use crate::sensitive::{SecretBytes, SecretData};
 
 /// The field manager in whose name labels and annotations of others are put back onto a Secret that had to be made anew: what ours sets
@@ -51,13 +52,24 @@ pub struct SecretWrite<'a> {
 
 /// Creates the Secret; [`WriteError::AlreadyExists`] if there is one of that name.
 pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMeta, WriteError> {
-    let body = body(write, None)?;
-    let request = requests(write.key).create(&params(MANAGER), body.to_vec());
-    send(
-        client,
-        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
-    )
-    .await
+    post(client, write, &params(MANAGER)).await
+}
+
+/// Asks the API server whether it would take the Secret, over the one that is there or as a new one. Nothing is written.
+pub async fn try_out(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: Option<&SecretMeta>,
+) -> Result<(), WriteError> {
+    let params = PostParams {
+        dry_run: true,
+        ..params(MANAGER)
+    };
+    match now {
+        Some(now) => put(client, write, now, &params).await,
+        None => post(client, write, &params).await,
+    }
+    .map(drop)
 }
 
 /// Replaces the Secret, if it is still of that UID and resource version; otherwise [`WriteError::Conflict`]. What changes belongs to that
@@ -68,8 +80,79 @@ pub async fn replace(
     now: &SecretMeta,
     manager: &str,
 ) -> Result<SecretMeta, WriteError> {
+    put(client, write, now, &params(manager)).await
+}
+
+/// The Secret without its values, as the API server has it now, and its sealed values; `None` if there is none.
+pub async fn get(
+    client: &Client,
+    key: &Key,
+) -> Result<Option<(SecretMeta, Option<String>)>, WriteError> {
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &key.namespace);
+    let found = in_time(api.get_metadata_opt(&key.name)).await?;
+    Ok(found.map(|found| {
+        let annotations = found.metadata.annotations.as_ref();
+        let sealed = annotations.and_then(|annotations| annotations.get(SEALED_ANNOTATION));
+        let sealed = sealed.cloned();
+        (SecretMeta::reduce(found.metadata), sealed)
+    }))
+}
+
+/// Notes on the Secret when it was touched, if it is still as we know it: its resource version moves on, and nothing else happens. It is replaced as a whole,
+/// because a patch would need a right of its own for this one rare case.
+pub async fn touch(
+    client: &Client,
+    key: &Key,
+    now: &SecretMeta,
+    time: Timestamp,
+) -> Result<SecretMeta, WriteError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
+    let mut secret = in_time(api.get(&key.name)).await?;
+    if secret.metadata.resource_version.as_ref() != Some(&now.resource_version) {
+        return Err(WriteError::Conflict);
+    }
+    let annotations = secret.metadata.annotations.get_or_insert_default();
+    annotations.insert(TOUCHED_ANNOTATION.to_owned(), time.to_string());
+    let written = in_time(api.replace(&key.name, &params(MANAGER), &secret)).await?;
+    Ok(SecretMeta::reduce(written.metadata))
+}
+
+/// The Secrets of a namespace that bear a label, without their values.
+pub async fn with_label(
+    client: &Client,
+    namespace: &str,
+    label: &str,
+) -> Result<Vec<(Key, SecretMeta)>, WriteError> {
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), namespace);
+    let params = ListParams::default().labels(label);
+    let listed = in_time(api.list_metadata(&params)).await?;
+    let found = listed.items.into_iter();
+    let found = found.map(|found| (Key::of(&found.metadata), SecretMeta::reduce(found.metadata)));
+    Ok(found.collect())
+}
+
+async fn post(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    params: &PostParams,
+) -> Result<SecretMeta, WriteError> {
+    let body = body(write, None)?;
+    let request = requests(write.key).create(params, body.to_vec());
+    send(
+        client,
+        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
+    )
+    .await
+}
+
+async fn put(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+    params: &PostParams,
+) -> Result<SecretMeta, WriteError> {
     let body = body(write, Some(now))?;
-    let request = requests(write.key).replace(&write.key.name, &params(manager), body.to_vec());
+    let request = requests(write.key).replace(&write.key.name, params, body.to_vec());
     send(
         client,
         request.map_err(|error| WriteError::Invalid(error.to_string()))?,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::Context;
-use super::build::{Desired, Metadata, mac_context, metadata};
+use super::build::{Desired, Metadata, mac_context, metadata, placeholders};
 use super::claim::Claim;
 use super::failure::Failure;
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::Job;
-use crate::api::{MANAGER, Reason};
+use crate::api::{MANAGER, Reason, SEALED_ANNOTATION};
 use crate::cluster::secrets::{self, CARRIER, SecretWrite};
 use crate::cluster::{Key, SecretMeta, WriteError};
 use crate::record::{ANNOTATION, Record};
@@ -61,6 +61,31 @@ pub async fn apply(
         resource_version,
         record: desired.record,
     })
+}
+
+/// Asks the API server whether it would take the Secret, with nothing in the place of each value. What it refuses then, such as for want of quota, need not be
+/// issued for.
+pub async fn try_out(job: &Job, claim: &Claim, context: &Context) -> Result<(), Failure> {
+    let over = match claim {
+        Claim::Create => None,
+        Claim::Update(secret) => Some(secret.as_ref()),
+        Claim::Refused(failure) => return Err(failure.clone()),
+    };
+    let (wanted, key) = (metadata(job, over), &job.destination.key);
+    let write = SecretWrite {
+        key,
+        secret_type: job.destination.secret_type.as_str(),
+        labels: &wanted.labels,
+        annotations: &wanted.annotations,
+        owner_references: &wanted.owner_references,
+        finalizers: &wanted.finalizers,
+        data: &placeholders(job),
+    };
+    match secrets::try_out(&context.client, &write, over).await {
+        // Such a Secret is made anew, and that cannot be tried out while it stands.
+        Ok(()) | Err(WriteError::Immutable(_)) => Ok(()),
+        Err(error) => Err(refusals::write(&key.name, &error)),
+    }
 }
 
 /// Deletes the Secret, as `missingSourcePolicy: Delete` asks when a path is gone.
@@ -165,6 +190,12 @@ async fn send(
         .print()
         .map_err(|error| WriteError::Invalid(error.to_string()))?;
     annotations.insert(ANNOTATION.into(), record);
+    annotations.extend(
+        desired
+            .sealed
+            .clone()
+            .map(|sealed| (SEALED_ANNOTATION.to_owned(), sealed)),
+    );
     let write = SecretWrite {
         key: &job.destination.key,
         secret_type: job.destination.secret_type.as_str(),

@@ -18,7 +18,7 @@ use crate::api::{MANAGED_BY, MANAGER, VaultSecret};
 use crate::cluster::SecretMeta;
 use crate::cluster::managed_fields::Owners;
 use crate::cluster::secret_meta::is_vault_secret;
-use crate::record::{ANNOTATION, Record, SourceRecord};
+use crate::record::{ANNOTATION, Record, SessionRecord, SourceRecord};
 use crate::render::{self, Mapping};
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
@@ -30,6 +30,8 @@ pub struct Desired {
     pub data: SecretData,
     /// The record to write with them.
     pub record: Record,
+    /// The sealed values to write with them, if values were issued and they are not too long.
+    pub sealed: Option<String>,
     /// Whether anything at all has to be written.
     pub write: bool,
 }
@@ -47,22 +49,67 @@ pub struct Metadata {
     pub finalizers: Vec<String>,
 }
 
-/// The documents to render, by the names of their sources.
-pub type Documents = Vec<(String, Option<Arc<KvSecret>>)>;
+/// The documents to render, by the names of their sources and in their order.
+pub type Documents = Vec<(String, Option<Document>)>;
 
-/// What was settled, as far as it is rendered.
-pub fn documents(settled: &[Settling]) -> Documents {
-    settled
+/// The value of one source.
+#[derive(Clone)]
+pub enum Document {
+    /// It was read, and may be shared with other objects.
+    Read(Arc<KvSecret>),
+    /// It was issued for this object alone.
+    Issued(Arc<SecretJson>),
+}
+
+impl Document {
+    /// The value itself.
+    pub fn json(&self) -> &SecretJson {
+        match self {
+            Self::Read(secret) => &secret.data,
+            Self::Issued(data) => data,
+        }
+    }
+}
+
+/// What there is to render.
+pub fn documents(job: &Job, settled: &[Settling], issued: Option<&Issued>) -> Documents {
+    let read = settled
         .iter()
-        .map(|one| (one.name.clone(), one.secret.clone()))
-        .collect()
+        .map(|one| (one.name.clone(), one.secret.clone().map(Document::Read)));
+    let issued = issued.into_iter().flat_map(|issued| &issued.values);
+    let issued = issued.map(|one| (one.name.clone(), one.data.clone().map(Document::Issued)));
+    let mut documents: Documents = read.chain(issued).collect();
+    documents.sort_by_key(|(name, _)| job.order.iter().position(|known| known == name));
+    documents
+}
+
+/// What Vault issued in one session, with all that has to be known of it.
+#[derive(Clone)]
+pub struct Issued {
+    /// What there is of each source.
+    pub values: Vec<IssuedValue>,
+    /// The session.
+    pub session: SessionRecord,
+    /// The values, sealed, if they are not too long.
+    pub sealed: Option<String>,
+}
+
+/// What Vault issued for one source.
+#[derive(Clone)]
+pub struct IssuedValue {
+    /// Name of the source.
+    pub name: String,
+    /// The value; `None` if the source contributes nothing.
+    pub data: Option<Arc<SecretJson>>,
+    /// What is recorded of it.
+    pub record: SourceRecord,
 }
 
 /// The values of the Secret wanted.
 pub fn values(mapping: &Mapping, documents: &Documents) -> Result<SecretData, Failure> {
     let sources: Vec<(String, Option<&SecretJson>)> = documents
         .iter()
-        .map(|(name, secret)| (name.clone(), secret.as_ref().map(|secret| &secret.data)))
+        .map(|(name, document)| (name.clone(), document.as_ref().map(Document::json)))
         .collect();
     render::render(mapping, &sources).map_err(|error| refusals::mapping(&error))
 }
@@ -73,9 +120,9 @@ pub fn build(
     job: &Job,
     data: SecretData,
     settled: &[Settling],
+    issued: Option<&Issued>,
     observed: &Observed,
-    trigger: Trigger,
-    keys: &Keys,
+    (trigger, keys): (Trigger, &Keys),
 ) -> Result<Desired, Failure> {
     check_type(
         &job.destination.key.name,
@@ -84,11 +131,16 @@ pub fn build(
     )?;
     let old = observed.record.as_ref();
     let same = old.filter(|old| keys.verify(&old.mac, &mac_context(job), &data));
-    let sources = settled
-        .iter()
-        .map(|one| (one.name.clone(), one.record.clone()))
+    let read = settled.iter().map(|one| (&one.name, &one.record));
+    let values = issued.into_iter().flat_map(|issued| &issued.values);
+    let sources = read
+        .chain(values.map(|one| (&one.name, &one.record)))
+        .map(|(name, record)| (name.clone(), record.clone()))
         .collect();
-    let record = record(job, &data, same, observed, sources, keys);
+    let record = Record {
+        session: issued.map(|issued| issued.session.clone()),
+        ..record(job, &data, same, observed, sources, keys)
+    };
     let recorded = old.is_some_and(|old| {
         *old == Record {
             generation: old.generation,
@@ -103,6 +155,7 @@ pub fn build(
     Ok(Desired {
         data,
         record,
+        sealed: issued.and_then(|issued| issued.sealed.clone()),
         write,
     })
 }
@@ -152,6 +205,7 @@ fn record(
         revision: same.map_or(last + 1, |same| same.revision),
         time: same.map_or(observed.now, |same| same.time),
         sources,
+        session: None,
     }
 }
 
@@ -274,6 +328,22 @@ fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Something in the place of each value that is known by its key, and of each that the type insists on.
+pub fn placeholders(job: &Job) -> SecretData {
+    let entries = job.mapping.entries.iter();
+    let keys = entries.map(|entry| (entry.key.clone(), SecretBytes::from("")));
+    let insisted: &[(&str, &str)] = match job.destination.secret_type {
+        SecretType::Opaque => &[],
+        SecretType::Tls => &[("tls.crt", ""), ("tls.key", "")],
+        SecretType::DockerConfigJson => &[(DOCKER_CONFIG, "{}")],
+        SecretType::BasicAuth => &[("username", "")],
+        SecretType::SshAuth => &[("ssh-privatekey", "")],
+    };
+    let insisted = insisted.iter();
+    let insisted = insisted.map(|(key, value)| ((*key).to_owned(), SecretBytes::from(*value)));
+    keys.chain(insisted).collect()
 }
 
 fn is_json_object(bytes: &SecretBytes) -> bool {

@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use self::resolve::Resolved;
 use super::Context;
+use super::orphans;
 use crate::api::Reason;
 use crate::api::condition::Verdict;
 use crate::api::vault_connection::VaultConnection;
@@ -94,7 +95,10 @@ async fn whole(object: &Guarded<VaultConnection>, context: &Context) -> Action {
         Resolved::Unusable(message) => unusable(object, message, context).await,
         Resolved::Usable(connection) => {
             let (verdict, health, pause) = probe(connection, context).await;
-            report::publish(object, &verdict, health.as_ref(), Some(pause), context).await
+            let action =
+                report::publish(object, &verdict, health.as_ref(), Some(pause), context).await;
+            orphans::drain(context).await;
+            action
         }
         Resolved::Unknown(error) => unread(object, known, &error, context).await,
     }

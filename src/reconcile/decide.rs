@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::build::{is_dressed, is_trusted};
 use super::claim::Claim;
+use super::entries;
 use super::failure::Retry;
 use super::memory::Failed;
 use super::observe::Observed;
@@ -13,7 +14,9 @@ use super::resolve::Job;
 use super::settle;
 use super::status;
 use super::trigger::Trigger;
+use super::wish::wish;
 use crate::cluster::SecretMeta;
+use crate::minting::{Cause, Step};
 use crate::record::Record;
 use crate::schedule;
 
@@ -26,6 +29,10 @@ pub enum Decision {
     Wait(Option<Timestamp>),
     /// Somebody touched the Secret, and may or may not have changed its values: read it and compare it with this record.
     Verify(Record),
+    /// Credentials are wanted, but so many sessions wait to be let go that no other is begun until then. `None`: until something changes.
+    Full(Option<Timestamp>),
+    /// Have new credentials issued.
+    Issue(Cause),
     /// Ask Vault.
     Fetch(Trigger),
 }
@@ -39,6 +46,18 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
         if let Some(until) = wait(failed, observed) {
             return Decision::Wait(Some(until));
         }
+    }
+    match entries::step(observed, wish(job, observed), None) {
+        Step::Issue(cause) => return Decision::Issue(cause),
+        Step::Full(until) => return Decision::Full(until),
+        Step::Rest(_)
+        | Step::LetGo(_)
+        | Step::Report(_)
+        | Step::Retire(_, _)
+        | Step::WritePlain
+        | Step::Fence
+        | Step::HandOver
+        | Step::Release => {}
     }
     let (Some(record), Claim::Update(secret)) = (&observed.record, claim) else {
         return Decision::Fetch(without_record(observed));

@@ -77,6 +77,8 @@ impl Failure {
             Reason::Synced
             | Reason::LoggedIn
             | Reason::Connected
+            | Reason::Suspended
+            | Reason::LeaseLost
             | Reason::InvalidSpec
             | Reason::ConnectionNotFound
             | Reason::ConnectionNotAllowed
@@ -127,6 +129,8 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::InternalError
         | Reason::Synced
         | Reason::LoggedIn
-        | Reason::Connected => Retry::Backoff,
+        | Reason::Connected
+        | Reason::Suspended
+        | Reason::LeaseLost => Retry::Backoff,
     }
 }

@@ -44,7 +44,8 @@ pub async fn fetch(
     context: &Context,
 ) -> Result<Vec<KvOutcome>, Failure> {
     let Reachability { outage, .. } = job.connection.reachability();
-    if let Some(outage) = outage {
+    let is_asked = !job.sources.is_empty() || matches!(trigger, Trigger::Issued(_));
+    if let Some(outage) = outage.filter(|_| is_asked) {
         return Err(refusals::outage(job, outage.reason));
     }
     let readings = job.sources.iter().map(|source| {
@@ -97,9 +98,10 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
         Trigger::RefreshDue => interval
             .mul_f64(1.0 - f64::from(job.jitter_percent) / 100.0)
             .mul_f64(0.95),
-        Trigger::FirstSync | Trigger::TargetMissing | Trigger::TargetChanged => {
-            interval.min(SHARED_FOR)
-        }
+        Trigger::FirstSync
+        | Trigger::TargetMissing
+        | Trigger::TargetChanged
+        | Trigger::Issued(_) => interval.min(SHARED_FOR),
         // Nobody's reading from before the failure will do, and everybody who failed at about the same time shares the next.
         Trigger::Retry(waited) if !waited.is_zero() => interval.min(waited.mul_f64(0.8)),
         Trigger::SpecChanged | Trigger::Retry(_) => interval.min(FRESH_FOR),

@@ -22,6 +22,7 @@ use super::report::{Outcome, Report};
 use super::resolve::{Job, resolve};
 use super::settle::{Before, Settled, settle};
 use super::status;
+use super::tended::Tended;
 use super::trigger::Trigger;
 use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
 use crate::api::{Reason, VaultSecret};
@@ -63,6 +64,8 @@ pub fn fresh() -> Observed {
         rivals: Vec::new(),
         leftovers: Vec::new(),
         memory: Memory::default(),
+        tended: Tended::default(),
+        rolled_out: true,
         started: at(NOW - 3600),
         now: at(NOW),
     }
@@ -237,8 +240,15 @@ pub fn write_of(observed: &mut Observed, readings: Vec<KvOutcome>) -> Result<Rec
     let Settled::Render(settled) = settle(&job, Before::of_pass(observed), readings, false)? else {
         panic!("not to be rendered");
     };
-    let data = build::values(&job.mapping, &build::documents(&settled))?;
-    let desired = build::build(&job, data, &settled, observed, Trigger::FirstSync, &keys())?;
+    let data = build::values(&job.mapping, &build::documents(&job, &settled, None))?;
+    let desired = build::build(
+        &job,
+        data,
+        &settled,
+        None,
+        observed,
+        (Trigger::FirstSync, &keys()),
+    )?;
     stand(observed, &desired.record);
     Ok(desired.record)
 }
@@ -273,6 +283,7 @@ pub fn stand(observed: &mut Observed, record: &Record) {
         deleting: false,
         labels: metadata.labels,
         annotations,
+        sealed: false,
         owner_references: metadata.owner_references,
         finalizers: metadata.finalizers,
         owners: Owners {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::memory::Memory;
+use super::tended::Tended;
 use super::world::World;
 use crate::api::VaultSecret;
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
@@ -16,6 +17,7 @@ use crate::objects::Rival;
 use crate::record::{ANNOTATION, Record};
 
 /// What one pass knows of the world.
+#[derive(Clone)]
 pub struct Observed {
     /// The object, with the status that we wrote last.
     pub object: Arc<VaultSecret>,
@@ -35,6 +37,10 @@ pub struct Observed {
     pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
     /// What earlier passes noted.
     pub memory: Memory,
+    /// What looking after its sessions came to.
+    pub tended: Tended,
+    /// Whether everything that uses the Secret runs with what it holds now.
+    pub rolled_out: bool,
     /// When the operator started.
     pub started: Timestamp,
     /// The one clock reading of this pass.
@@ -76,6 +82,8 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         rivals: context.objects.rivals(&target_key, &uid, &named),
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         memory: context.memories.get(&uid),
+        tended: Tended::default(),
+        rolled_out: true,
         started: context.started,
         now: context.clock.now(),
         object,

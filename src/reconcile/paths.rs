@@ -20,6 +20,28 @@ pub fn check_kv(mount: &str, path: &str, plain: bool) -> Result<(), String> {
     check_mount(path).map_err(|problem| format!("path {problem}"))
 }
 
+/// Checks a path that is read as it stands. The problem begins with the name of the field below `read`.
+pub fn check_read(path: &str) -> Result<(), String> {
+    check(path).map_err(|problem| format!("path {problem}"))?;
+    let segments: Vec<&str> = path.split('/').collect();
+    let Some((_, above)) = segments.split_last().filter(|(_, above)| !above.is_empty()) else {
+        return Err("path must have its mount in front, such as database/creds/orders".into());
+    };
+    if above
+        .iter()
+        .any(|segment| ["sys", "cubbyhole"].contains(segment))
+    {
+        return Err("path must not lead to sys/ or cubbyhole/".into());
+    }
+    if above.windows(2).any(|pair| pair == ["auth", "token"]) {
+        return Err(
+            "path must not lead to auth/token/: the Secret would hold the operator's own session"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 /// The rules of paths, which the schema states as well: whatever Vault or a proxy before it might read as another path is refused.
 fn check(path: &str) -> Result<(), &'static str> {
     if path.split('/').any(str::is_empty) {
@@ -85,6 +107,31 @@ mod tests {
         for path in ["auth/token/lookup-self", "team-b/sys/mounts", "a/identity"] {
             let found = check_kv("team-a", path, true).unwrap_err();
             assert!(found.contains("engineVersion V1"), "{path}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_read_as_it_stands_leads_neither_to_sys_nor_to_the_session_itself() {
+        for path in [
+            "database/creds/orders",
+            "team/aws/creds/sys",
+            "identity/oidc/token/a",
+        ] {
+            assert_eq!(check_read(path), Ok(()));
+        }
+        for (path, problem) in [
+            ("sys/mounts", "path must not lead to sys/"),
+            ("team/sys/mounts", "path must not lead to sys/"),
+            ("cubbyhole/a", "path must not lead to sys/ or cubbyhole/"),
+            (
+                "team/auth/token/lookup-self",
+                "path must not lead to auth/token/",
+            ),
+            ("orders", "path must have its mount in front"),
+            ("a/../b", "path must not contain . or .."),
+        ] {
+            let found = check_read(path).unwrap_err();
+            assert!(found.starts_with(problem), "{path}: {found}");
         }
     }
 

@@ -1,14 +1,19 @@
 //! What Vault and the API server said no to, in words that a person can act on.
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::failure::{Failure, Retry};
+use super::issued::IssuedJob;
 use super::resolve::{Job, SourceJob};
 use super::settle::full_path;
 use crate::api::Reason;
 use crate::api::destination::SecretType;
 use crate::cluster::WriteError;
 use crate::cluster::tokens::TokenError;
+use crate::minting::MOST_ENTRIES;
 use crate::render::MappingError;
 use crate::vault::{self, LoginProblem, Method, MountError, SessionError};
 
@@ -44,8 +49,57 @@ impl Refusal {
     }
 }
 
+/// Vault did not issue what was asked for.
+pub fn issue(job: &Job, source: &IssuedJob, error: &vault::Error) -> Failure {
+    let IssuedJob { name, path, .. } = source;
+    if let vault::Error::Forbidden { .. } = error {
+        let message = format!(
+            "source {name}: role {} may not read {path}; its policy needs the capability \"read\" on \"{path}\"",
+            job.login.role
+        );
+        return Failure::new(Reason::PermissionDenied, message);
+    }
+    let what = format!("source {name}: read {path}");
+    vault_trouble(job, error, Reason::PathNotFound, &what)
+}
+
+/// A session that came to nothing could not be revoked at once. It is written down, and revoked later.
+pub fn give_back(job: &Job, error: &vault::Error) -> Failure {
+    vault_trouble(
+        job,
+        error,
+        Reason::VaultUnavailable,
+        "revoke an unused session",
+    )
+}
+
+/// Tokens that can be neither revoked nor named are of no use for credentials.
+pub fn batch_token(job: &Job) -> Failure {
+    let (role, mount) = (&job.login.role, &job.login.identity.mount);
+    Failure::new(
+        Reason::LoginFailed,
+        format!(
+            "role {role} issues batch tokens, which can be neither renewed nor revoked, and credentials with them; write token_type=service into auth/{mount}/role/{role}, or use another role for sources other than kv"
+        ),
+    )
+}
+
+/// Too many sessions wait to be let go.
+pub fn too_many_sessions(until: Option<Timestamp>, now: Timestamp) -> Failure {
+    let failure = Failure::new(
+        Reason::VaultUnavailable,
+        format!(
+            "{MOST_ENTRIES} sessions wait to be revoked, and no other is begun before one of them is; status.sessions lists them, the operator's log tells why they cannot be revoked"
+        ),
+    );
+    let pause = until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
+    pause.map_or(failure.clone(), |pause| {
+        failure.retried(Retry::After(pause))
+    })
+}
+
 /// Vault did not let us in, or there was no token to show.
-fn login(job: &Job, error: &SessionError<TokenError>) -> Failure {
+pub fn login(job: &Job, error: &SessionError<TokenError>) -> Failure {
     match error {
         SessionError::Jwt(error) => token(error),
         SessionError::Login(error) => match LoginProblem::of(error) {

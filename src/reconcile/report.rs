@@ -1,14 +1,16 @@
 //! Step 9: how a pass ended, worked out into all that is said of it. A pass has one [`Report`], whichever way it went; whatever people
 //! and programs see of the pass, and when its object is looked at again, is taken from that.
 
+mod notices;
 mod tidied;
 
 use jiff::Timestamp;
 
-pub use self::tidied::{Tidied, with_tidied};
+use self::notices::{notice_of_recovery, notice_of_repair};
+pub use self::tidied::{Tidied, with_sessions, with_tidied};
 use super::apply::Applied;
 use super::decide::{next_poll, retry_time};
-use super::failure::{self, Failure};
+use super::failure::Failure;
 use super::memory::{Failed, KnownGood, Memory};
 use super::observe::{ConnectionView, Observed};
 use super::resolve::Job;
@@ -38,6 +40,10 @@ pub enum Outcome {
     Unchanged(Record),
     /// Vault was asked, for this reason, and the Secret was made right.
     Applied(Trigger, Applied),
+    /// The object is suspended.
+    Suspended,
+    /// The object is being deleted, and its sessions are let go before that; until then at the longest.
+    Parting(Option<Timestamp>),
     /// The pass ended early.
     Failed(Failure),
 }
@@ -80,6 +86,15 @@ pub fn report(observed: &Observed, job: Option<&Job>, outcome: Outcome) -> Repor
         Outcome::Pending => {
             let ended = ("pending", status::last_reason(observed));
             finish(observed, None, None, ended, None, memory)
+        }
+        Outcome::Suspended => {
+            let status = Some(status::suspended(observed));
+            let ended = ("suspended", Some(Reason::Suspended));
+            finish(observed, status, None, ended, None, memory)
+        }
+        Outcome::Parting(until) => {
+            let ended = ("parting", status::last_reason(observed));
+            finish(observed, None, None, ended, until, memory)
         }
         Outcome::Waiting(until) => waiting(observed, job, until, memory),
         Outcome::InSync(record) => {
@@ -316,49 +331,6 @@ fn finish(
         next,
         memory,
     }
-}
-
-/// An event tells what a person would not expect. An ordinary sync is told by the status.
-fn notice_of_repair(observed: &Observed, trigger: Trigger, applied: &Applied) -> Option<Notice> {
-    let name = observed.object.target_name();
-    let note = match trigger {
-        Trigger::TargetMissing => format!("Secret {name} was gone; created it again"),
-        Trigger::TargetChanged if applied.written => {
-            format!("Secret {name} was changed by somebody else; restored it")
-        }
-        Trigger::FirstSync
-        | Trigger::SpecChanged
-        | Trigger::TargetChanged
-        | Trigger::Retry(_)
-        | Trigger::RefreshDue => return None,
-    };
-    Some(Notice {
-        warning: false,
-        reason: Reason::Synced,
-        action: "Restore",
-        note,
-    })
-}
-
-/// An outage of the server, and its end, are told by the VaultConnection, once, and not by each object that waited for it.
-fn notice_of_recovery(observed: &Observed, record: &Record) -> Option<Notice> {
-    let failed = observed.memory.failed.as_ref();
-    let announced = failed.is_some_and(|failed| failed.announced);
-    let was_outage = status::last_reason(observed).is_some_and(failure::is_outage);
-    if !status::was_failing(observed) || (was_outage && !announced) {
-        return None;
-    }
-    let note = format!(
-        "Secret {} is in sync again (revision {})",
-        observed.object.target_name(),
-        record.revision
-    );
-    Some(Notice {
-        warning: false,
-        reason: Reason::Synced,
-        action: "Sync",
-        note,
-    })
 }
 
 /// Outages heal by themselves, so they are news only when they last, and when no VaultConnection tells of them.

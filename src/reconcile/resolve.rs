@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::issued::{self, IssuedJob, LeaseJob};
 use super::mapping::mapping;
 use super::observe::{ConnectionView, Observed};
 use super::paths;
@@ -40,6 +41,16 @@ pub struct Job {
     pub vault_namespace: String,
     /// What to read, in the order of the spec.
     pub sources: Vec<SourceJob>,
+    /// What to have issued, in the order of the spec.
+    pub issued: Vec<IssuedJob>,
+    /// The names of all sources, in the order of the spec.
+    pub order: Vec<String>,
+    /// Hash of what is to be issued, and as whom.
+    pub asked: String,
+    /// Hash of the demand for everything anew; empty if there is none.
+    pub forced: String,
+    /// What becomes of credentials.
+    pub lease: LeaseJob,
     /// What to make of it.
     pub mapping: Mapping,
     /// Where to write it.
@@ -96,6 +107,13 @@ pub struct DestinationJob {
     pub missing_source_policy: MissingSourcePolicy,
 }
 
+impl Job {
+    /// Whether the source of that name is issued.
+    pub fn issues(&self, name: &str) -> bool {
+        self.issued.iter().any(|source| source.name == name)
+    }
+}
+
 /// Checks everything. `None`: there is nothing to do yet, because the connection was not looked at and whoever looks will
 /// wake us; or nothing any more, because the object is being deleted and its Secret must not be made again.
 pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
@@ -107,11 +125,8 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
     }
     let interval = parse_duration(&spec.refresh.interval)
         .map_err(|error| Failure::invalid(format!("spec.refresh.interval: {error}")))?;
-    let sources = spec
-        .sources
-        .iter()
-        .map(source)
-        .collect::<Result<Vec<_>, _>>()?;
+    let (sources, issued) = sources(object)?;
+    let lease = issued::lease(object)?;
     let mapping = mapping(object)?;
     let Some(connection) = connection(observed, &key)? else {
         return Ok(None);
@@ -139,6 +154,15 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         connection,
         vault_namespace,
         sources,
+        asked: issued::asked(object, &issued),
+        issued,
+        order: spec
+            .sources
+            .iter()
+            .map(|source| source.name.clone())
+            .collect(),
+        forced: issued::forced(object),
+        lease,
         mapping,
     }))
 }
@@ -231,19 +255,32 @@ fn login(
     }
 }
 
-fn source(source: &Source) -> Result<SourceJob, Failure> {
-    let Source { name, optional, kv } = source;
-    let Some(KvSource {
+/// The sources that may be read again and again, and those that are issued.
+fn sources(object: &VaultSecret) -> Result<(Vec<SourceJob>, Vec<IssuedJob>), Failure> {
+    let (mut read, mut issued) = (Vec::new(), Vec::new());
+    for source in &object.spec.sources {
+        match (&source.kv, &source.read) {
+            (Some(kv), None) => read.push(kv_source(source, kv)?),
+            (None, Some(read)) => issued.push(issued::issued(source, read)?),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(Failure::invalid(format!(
+                    "spec.sources[{}]: set exactly one engine member: kv or read",
+                    source.name
+                )));
+            }
+        }
+    }
+    Ok((read, issued))
+}
+
+fn kv_source(source: &Source, kv: &KvSource) -> Result<SourceJob, Failure> {
+    let Source { name, optional, .. } = source;
+    let KvSource {
         path,
         mount,
         engine_version,
         version,
-    }) = kv
-    else {
-        return Err(Failure::invalid(format!(
-            "spec.sources[{name}]: set exactly one engine member: kv"
-        )));
-    };
+    } = kv;
     paths::check_kv(mount, path, *engine_version == KvEngineVersion::V1)
         .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].kv.{problem}")))?;
     let engine = match engine_version {

@@ -15,7 +15,7 @@ use crate::vault::{KvOutcome, KvSecret};
 /// What follows from the readings.
 pub enum Settled {
     /// Vault holds what the Secret was made of, as this record says.
-    Unchanged(Record),
+    Unchanged(Box<Record>),
     /// The Secret has to be rendered; the values of these sources are needed, or here.
     Render(Vec<Settling>),
     /// A path is gone and the Secret shall go with it.
@@ -71,12 +71,14 @@ pub fn settle(
         .iter()
         .map(|one| (&one.name, &one.record))
         .collect();
-    let unchanged = before
-        .record
-        .filter(|record| only_if_changed && record.sources.iter().eq(records));
+    let unchanged = before.record.filter(|record| {
+        let read = record.sources.iter();
+        let mut read = read.filter(|(name, _)| !job.issues(name));
+        only_if_changed && read.by_ref().eq(records)
+    });
     Ok(unchanged.map_or_else(
         || Settled::Render(settling),
-        |record| Settled::Unchanged(record.clone()),
+        |record| Settled::Unchanged(Box::new(record.clone())),
     ))
 }
 
@@ -155,13 +157,15 @@ impl<'a> Before<'a> {
 
     /// Fingerprint of what the Secret was made of; empty if nothing was there. `None` if it was not made from that place.
     pub fn fingerprint(self, job: &Job, source: &SourceJob) -> Option<&'a str> {
-        let SourceRecord::Static {
-            place: known,
-            version: _,
-            fingerprint,
-            missing: _,
-        } = self.record?.sources.get(&source.name)?;
-        (*known == place(job, source)).then_some(fingerprint)
+        match self.record?.sources.get(&source.name)? {
+            SourceRecord::Static {
+                place: known,
+                version: _,
+                fingerprint,
+                missing: _,
+            } => (*known == place(job, source)).then_some(fingerprint),
+            SourceRecord::Lease { .. } => None,
+        }
     }
 
     /// What was at the place when the Secret was made. A path that was only just written down, or corrected, has never
@@ -187,7 +191,7 @@ impl<'a> Before<'a> {
                     Was::There
                 }
             }
-            Some(SourceRecord::Static { .. }) | None => Was::Unknown,
+            Some(SourceRecord::Static { .. } | SourceRecord::Lease { .. }) | None => Was::Unknown,
         }
     }
 }
@@ -196,7 +200,7 @@ impl<'a> Before<'a> {
 pub fn is_elsewhere(job: &Job, record: &Record) -> bool {
     job.sources.iter().any(|source| {
         let known = record.sources.get(&source.name);
-        known.is_none_or(|SourceRecord::Static { place: known, .. }| *known != place(job, source))
+        known.is_none_or(|known| known.place() != place(job, source))
     })
 }
 

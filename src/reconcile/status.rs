@@ -1,5 +1,9 @@
 //! The status that follows from how a pass ended. Equal outcomes make equal statuses, so that nothing is written without news.
 
+mod sessions;
+
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -8,7 +12,9 @@ use super::observe::Observed;
 use super::resolve::Job;
 use crate::api::Reason;
 use crate::api::condition::{AUTHENTICATED, READY, SYNCED, Verdict, find, is_true, whole_seconds};
-use crate::api::vault_secret::{SourceStatus, SourceType, VaultSecretStatus};
+use crate::api::status::{SourceStatus, SourceType, VaultSecretStatus};
+use crate::holdings::Lives;
+use crate::lease::Life;
 use crate::record::{Record, SourceRecord};
 
 /// An outage makes an object not ready once it has lasted this many intervals, and at least [`STALE_AT_LEAST_SECONDS`].
@@ -18,16 +24,11 @@ const STALE_AT_LEAST_SECONDS: i64 = 600;
 /// The Secret holds what is asked for.
 pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
     let name = observed.object.target_name();
-    let sources = record.sources.iter().map(|(name, source)| {
-        let (version, missing) = version_of(source);
-        let version = version.and_then(|version| i64::try_from(version).ok());
-        SourceStatus {
-            name: name.clone(),
-            source_type: SourceType::Static,
-            version,
-            missing,
-        }
-    });
+    let lives = observed.tended.live.as_ref();
+    let sources = record
+        .sources
+        .iter()
+        .map(|(name, source)| source_status(name, source, lives));
     let keys = if record.keys == 1 {
         "1 key".to_owned()
     } else {
@@ -59,14 +60,37 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
             good(Reason::Synced, "the last look at Vault succeeded".into()),
         ),
     ];
-    VaultSecretStatus {
+    let status = VaultSecretStatus {
         observed_generation: observed.object.metadata.generation,
         revision: Some(record.revision),
         secret_name: Some(name.into()),
         last_change_time: Some(whole_seconds(record.time)),
         sources: sources.collect(),
         conditions: conditions(observed, &verdicts),
+        ..VaultSecretStatus::default()
+    };
+    sessions::with_sessions(observed, status)
+}
+
+/// Nothing is read or written, because the object says so.
+pub fn suspended(observed: &Observed) -> VaultSecretStatus {
+    let message = "spec.suspend is true: nothing is read or written, and the credentials in the Secret are renewed as long as they can be";
+    let verdict = Verdict {
+        status: Some(false),
+        reason: Reason::Suspended,
+        message: message.into(),
+    };
+    let before = observed.object.status.clone().unwrap_or_default();
+    let mut verdicts = vec![(SYNCED, verdict.clone())];
+    if find(&before.conditions, READY).is_none() {
+        verdicts.push((READY, verdict));
     }
+    let status = VaultSecretStatus {
+        observed_generation: observed.object.metadata.generation,
+        conditions: conditions(observed, &verdicts),
+        ..before
+    };
+    sessions::with_sessions(observed, status)
 }
 
 /// The pass ended early.
@@ -110,11 +134,12 @@ pub fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure) -> Vaul
         }
         None => {}
     }
-    VaultSecretStatus {
+    let status = VaultSecretStatus {
         observed_generation: observed.object.metadata.generation,
         conditions: conditions(observed, &verdicts),
         ..before
-    }
+    };
+    sessions::with_sessions(observed, status)
 }
 
 /// An outage spoils no Secret: what is ready stays so, until the outage has lasted long enough to call the values stale.
@@ -200,14 +225,44 @@ pub fn last_reason(observed: &Observed) -> Option<Reason> {
         .find(|reason| Some(reason.as_str()) == word)
 }
 
-/// Version of a source as status tells it.
-fn version_of(record: &SourceRecord) -> (Option<u64>, bool) {
+/// A source as status tells it.
+fn source_status(name: &str, record: &SourceRecord, lives: Option<&Lives>) -> SourceStatus {
+    let plain = SourceStatus {
+        name: name.into(),
+        ..SourceStatus::default()
+    };
     match record {
         SourceRecord::Static {
             place: _,
             version,
             fingerprint: _,
             missing,
-        } => (*version, *missing),
+        } => SourceStatus {
+            source_type: SourceType::Static,
+            version: version.and_then(|version| i64::try_from(version).ok()),
+            missing: *missing,
+            ..plain
+        },
+        SourceRecord::Lease {
+            place: _,
+            id,
+            seconds,
+            renewable,
+            issued,
+        } => {
+            let issued = Timestamp::from_second(*issued).unwrap_or(Timestamp::MIN);
+            let at_first = Life::issued(issued, Duration::from_secs(*seconds), *renewable);
+            let life = lives.and_then(|lives| lives.leases.get(id)?.as_ref());
+            let token = lives.and_then(|lives| lives.token.as_ref());
+            SourceStatus {
+                source_type: SourceType::Lease,
+                lease_id: Some(id.clone()),
+                renewable: Some(life.map_or(*renewable, |life| life.renewable)),
+                issue_time: Some(whole_seconds(issued)),
+                expiration_time: life.unwrap_or(&at_first).end().map(whole_seconds),
+                token_expiration_time: token.and_then(Life::end).map(whole_seconds),
+                ..plain
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::minting::Cause;
+
 /// Why Vault is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
@@ -16,6 +18,8 @@ pub enum Trigger {
     TargetChanged,
     /// The last attempt failed, so long ago; zero if something that it depended on has changed.
     Retry(Duration),
+    /// New credentials are issued, for that reason.
+    Issued(Cause),
     /// It is time to look, or somebody found out that there is something new.
     RefreshDue,
 }

@@ -125,7 +125,8 @@ pub async fn issue(
     heavy::work(client.party(), length, parse).await
 }
 
-/// Extends the life of a lease to `increment` from now, as far as Vault allows. It may become shorter by that.
+/// Extends the life of a lease to `increment` from now, or to the engine's default if that is zero, as far as Vault allows. It may become
+/// shorter by that.
 pub async fn renew_lease(
     client: &Client,
     namespace: &str,
@@ -138,8 +139,7 @@ pub async fn renew_lease(
         namespace: Some(namespace),
         token: Some(token),
     };
-    // Zero would mean the engine's default.
-    let increment = increment.as_secs().max(1);
+    let increment = increment.as_secs();
     let body = serde_json::json!({ "lease_id": lease_id, "increment": increment });
     let endpoint = put("sys/leases/renew", &body);
     let reply = client.send_once(call, &endpoint).await;

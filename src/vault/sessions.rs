@@ -17,7 +17,7 @@ use super::client::Client;
 use super::clock;
 use super::error::Error;
 use super::flight::{Cell, Flights, Turn};
-use super::login::{Method, Token, lookup_self};
+use super::login::{LoginRequest, Method, Token, login, lookup_self};
 use crate::sensitive::SecretText;
 
 /// A token that is alive but was refused is replaced if it is at least this old: the role may have got other
@@ -51,6 +51,26 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The login of this identity with that JWT.
+    pub(super) fn login(&self, jwt: SecretText) -> LoginRequest<'_> {
+        let Self {
+            connection: _,
+            namespace,
+            mount,
+            method,
+            role,
+            service_account: _,
+            audiences: _,
+        } = self;
+        LoginRequest {
+            method: *method,
+            mount,
+            role,
+            namespace,
+            jwt,
+        }
+    }
+
     /// How many bytes its words have.
     pub(super) fn bytes(&self) -> usize {
         let Self {
@@ -112,6 +132,17 @@ struct Slot {
 }
 
 type SlotTurn<'a, J> = Turn<'a, Slot, SessionError<J>>;
+
+/// Logs in for a token that is shared with nobody.
+pub async fn log_in<J>(
+    identity: &Identity,
+    client: &Client,
+    jwt: impl Future<Output = Result<SecretText, J>>,
+) -> Result<Token, SessionError<J>> {
+    let jwt = jwt.await.map_err(SessionError::Jwt)?;
+    let token = login(client, identity.login(jwt)).await;
+    token.map_err(SessionError::Login)
+}
 
 impl<J: Clone> Sessions<J> {
     /// No sessions yet.

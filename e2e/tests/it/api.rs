@@ -51,7 +51,7 @@ fn what_is_left_out_has_the_documented_value_and_the_stored_object_stays_small()
         let spec = &t.dry_run(&opened).await?.body["spec"];
         assert_eq!(
             spec["refresh"],
-            json!({ "interval": "10m", "jitterPercent": 10 })
+            json!({ "interval": "10m", "jitterPercent": 10, "renewAtPercent": 67 })
         );
         assert_eq!(
             spec["destination"],
@@ -191,7 +191,7 @@ fn kubectl_knows_short_names_category_columns_and_explanations() -> Result<()> {
         let table = words(kubectl(t, &["get", "vsec"])?);
         assert_eq!(
             table[0],
-            ["NAME", "READY", "REASON", "SECRET", "AGE"],
+            ["NAME", "READY", "REASON", "SECRET", "EXPIRES", "AGE"],
             "{table:?}"
         );
         assert_eq!(table[1][..4], ["app", "True", "Synced", "app"], "{table:?}");
@@ -199,7 +199,8 @@ fn kubectl_knows_short_names_category_columns_and_explanations() -> Result<()> {
         assert!(
             wide.iter().any(|line| line[..]
                 == [
-                    "NAME", "READY", "REASON", "SECRET", "AGE", "ROLE", "REVISION"
+                    "NAME", "READY", "REASON", "SECRET", "EXPIRES", "AGE", "ROLE", "REVISION",
+                    "NEXT"
                 ]),
             "{wide:?}"
         );

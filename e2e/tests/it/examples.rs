@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use vaultbridge_e2e::ground::JWT_AUTH;
 use vaultbridge_e2e::operator::{NAMESPACE, project};
-use vaultbridge_e2e::vault_server::{Listener, Role};
+use vaultbridge_e2e::vault_server::{DatabaseRole, Listener, Role};
 use vaultbridge_e2e::{Tenant, objects, run};
 
 fn folder() -> PathBuf {
@@ -29,6 +29,10 @@ fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
                 .into_iter()
                 .flatten()
             {
+                if source["read"].is_object() {
+                    source["read"]["path"] = format!("{}/creds/app", t.database_mount()).into();
+                    continue;
+                }
                 let kv = &mut source["kv"];
                 let path = kv["path"].as_str().unwrap_or_default();
                 match path.strip_prefix("secret/") {
@@ -91,6 +95,25 @@ async fn becomes(t: &Tenant, name: &str, secret: &str, wanted: &[(&str, &str)]) 
         assert_eq!(secret.text(key)?, *value, "key {key} of the example {name}");
     }
     Ok(())
+}
+
+#[test]
+fn the_example_of_a_database_user_becomes_one_that_logs_in() -> Result<()> {
+    run(async |t| {
+        t.database(&DatabaseRole::default()).await?;
+        let client = t.ground().control_plane().client();
+        for one in example(t, "database")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-db").await?;
+        let secret = t.secret("orders-db").await?;
+        let (user, password) = (secret.text("DB_USER")?, secret.text("DB_PASSWORD")?);
+        t.ground()
+            .postgres()
+            .await?
+            .can_log_in(&user, &password)
+            .await
+    })
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod examples;
 mod faults;
 mod ground;
 mod kv;
+mod leases;
 mod login;
 mod missing;
 mod ownership;

@@ -23,8 +23,8 @@ fn wanted(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Result<D
     else {
         panic!("not to be rendered");
     };
-    let data = values(&job.mapping, &documents(&settled))?;
-    build(&job, data, &settled, observed, trigger, &keys())
+    let data = values(&job.mapping, &documents(&job, &settled, None))?;
+    build(&job, data, &settled, None, observed, (trigger, &keys()))
 }
 
 fn good(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Desired {

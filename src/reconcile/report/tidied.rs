@@ -1,6 +1,8 @@
 //! What a report says of Secrets under earlier names. One that cannot be deleted is told, and tried again, and takes nothing from how the pass
 //! ended: the object has what it asks for.
 
+use jiff::Timestamp;
+
 use super::{PASSING_ATTEMPTS, Report, Trouble, one_line};
 use crate::api::Reason;
 use crate::cluster::events::Notice;
@@ -52,5 +54,12 @@ pub fn with_tidied(observed: &Observed, mut report: Report, tidied: Tidied) -> R
             report.untidy = Some((trouble, notice));
         }
     }
+    report
+}
+
+/// Adds when the sessions of the object have to be looked after again, and when something of them is left to do.
+pub fn with_sessions(observed: &Observed, mut report: Report, again: Option<Timestamp>) -> Report {
+    let times = [report.next, observed.tended.next, again];
+    report.next = times.into_iter().flatten().min();
     report
 }

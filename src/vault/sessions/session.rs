@@ -11,7 +11,7 @@ use crate::sensitive::SecretText;
 use crate::vault::client::Client;
 use crate::vault::clock;
 use crate::vault::error::Error;
-use crate::vault::login::{LoginRequest, Token, login, renew_self, revoke_self};
+use crate::vault::login::{Token, login, renew_self, revoke_self};
 
 /// How long a token that is still alive is used without another try, after its renewal met an outage.
 const QUIET: Duration = Duration::from_secs(10);
@@ -32,27 +32,12 @@ pub(super) async fn open<J>(
     jwt: impl Future<Output = Result<SecretText, J>>,
 ) -> Result<Session, SessionError<J>> {
     let jwt = jwt.await.map_err(SessionError::Jwt)?;
-    let Identity {
-        connection: _,
-        namespace,
-        mount,
-        method,
-        role,
-        service_account: _,
-        audiences: _,
-    } = identity;
     // The life counts from before the request, so that we never think a token younger than it is.
     let since = clock::now();
-    let request = LoginRequest {
-        method: *method,
-        mount,
-        role,
-        namespace,
-        jwt,
-    };
+    let request = identity.login(jwt);
     let token = login(client, request).await.map_err(SessionError::Login)?;
     let life = Life::new(token.ttl, token.renewable && !token.batch, since);
-    let (client, namespace) = (client.clone(), namespace.clone());
+    let (client, namespace) = (client.clone(), identity.namespace.clone());
     Ok(Session {
         token: Arc::new(token),
         client,

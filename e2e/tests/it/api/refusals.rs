@@ -87,7 +87,7 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: [spec.sources, at least 1]
 - at: /spec/sources
   bad: [[{ name: a }]]
-  says: ["spec.sources[0]", "set exactly one engine member: kv"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
 - at: /spec/sources/0/kv/version
   bad: [-1]
   says: ["spec.sources[0].kv.version", greater than or equal to 0]
@@ -99,7 +99,25 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: ["spec.sources[0].kv.engineVersion", '"Auto", "V1", "V2"']
 - at: /spec/sources/0/read
   bad: [{ path: database/creds/a }]
-  says: [unknown field, "spec.sources[0].read"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
+- at: /spec/sources/0
+  bad: [{ name: a, read: { path: database/creds/a/ } }, { name: a, read: { path: database } }]
+  says: ["spec.sources[0].read.path", must be a path with its mount in front]
+- at: /spec/sources/0
+  bad: [{ name: a, read: { path: sys/mounts } }, { name: a, read: { path: team/sys/mounts } }, { name: a, read: { path: cubbyhole/a } }]
+  says: ["spec.sources[0].read.path", must not lead to sys/ or cubbyhole/]
+- at: /spec/sources/0
+  bad: [{ name: a, read: { path: auth/token/lookup-self } }]
+  says: ["spec.sources[0].read.path", must not lead to auth/token/]
+- at: /spec/sources/0
+  bad: [{ name: a, read: { path: "database/creds/a?x=1" } }]
+  says: ["spec.sources[0].read.path", write the path as it is]
+- at: /spec/sources/0
+  bad: [{ name: a, read: { path: pki/cert/a, parameters: { "a b": x } } }]
+  says: ["spec.sources[0].read.parameters", names of parameters have at most 128]
+- at: /spec/sources/0/pki
+  bad: [{ role: a }]
+  says: [unknown field, "spec.sources[0].pki"]
 "#;
         t.expect_refusals(SMALL, &sources.replace("$many", &many.join(", ")))
             .await
@@ -323,7 +341,7 @@ fn an_explicit_null_means_that_the_field_is_left_out() -> Result<()> {
   says: [spec.sources, Required value]
 - at: /spec/sources/0/kv
   bad: [null]
-  says: ["spec.sources[0]", "set exactly one engine member: kv"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
 - at: /spec/data
   bad: [[{ key: a, source: null }]]
   says: ["spec.data[0]", set exactly one of source and value]

@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use vaultbridge_e2e::operator::{self, Operator};
-use vaultbridge_e2e::vault_server::Listener;
+use vaultbridge_e2e::vault_server::{DatabaseRole, Listener};
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, run_alone};
 
@@ -46,7 +46,9 @@ const AT_THE_START: [(Right, Start); 13] = [
     (("watch", "configmaps"), Start::Runs),
 ];
 
-const AT_WORK: [Right; 9] = [
+const AT_WORK: [Right; 11] = [
+    ("get", "vaultsecrets"),
+    ("patch", "vaultsecrets"),
     ("update", "vaultsecrets/status"),
     ("update", "vaultconnections/status"),
     ("create", "secrets"),
@@ -218,6 +220,16 @@ async fn provoke(t: &Tenant, secure: &Tenant, right: Right) -> Result<()> {
         }
         ("update", "vaultconnections/status") => {
             secure.connect(by_reference(secure, "20s")).await?;
+        }
+        ("get" | "patch", "vaultsecrets") => {
+            let path = t.database(&DatabaseRole::default()).await?;
+            let name = format!("issued-{}", right.0);
+            t.carry(
+                &name,
+                &format!("sources: [{{ name: db, read: {{ path: {path} }} }}]"),
+            )
+            .await?;
+            denied(&name, "AdmissionDenied").await?;
         }
         ("create", "secrets") => {
             t.password("new", "first password").await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use vaultbridge_e2e::audit::Place;
-use vaultbridge_e2e::vault_server::Listener;
+use vaultbridge_e2e::vault_server::{DatabaseRole, Listener};
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, operator, run_alone};
 
@@ -76,7 +76,15 @@ async fn busy_day(t: &Tenant) -> Result<()> {
     .await?;
     t.secret_with("renamed", "password", "second password")
         .await?;
-    Ok(())
+    let path = t.database(&DatabaseRole::default()).await?;
+    t.carry(
+        "issued",
+        &format!("sources: [{{ name: db, read: {{ path: {path} }} }}]"),
+    )
+    .await?;
+    t.ready("issued").await?;
+    t.delete("VaultSecret", "issued").await?;
+    t.wait_gone("VaultSecret", "issued").await
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! Credentials are kept alive for as long as Vault lets them live, and replaced in time.
+
+use anyhow::Result;
+use serde_json::json;
+use vaultbridge_e2e::run;
+use vaultbridge_e2e::vault_server::DatabaseRole;
+use vaultbridge_e2e::wait::{SOON, until};
+
+use super::{another_user, database_user, issues, only_users};
+
+#[test]
+fn a_lease_is_renewed_and_outlives_what_was_granted_first() -> Result<()> {
+    run(async |t| {
+        let role = DatabaseRole {
+            default_ttl: "6s",
+            ..DatabaseRole::default()
+        };
+        let path = t.database(&role).await?;
+        let mark = t.mark().await?;
+        let secret = database_user(t, "db", &path, "").await?;
+        let lease = t.leases().await?.remove(0);
+        until("three renewals of the lease", SOON, async || {
+            let requests = t.vault_requests(&mark)?;
+            let renewals = requests.only(|request| request.path == "sys/leases/renew");
+            Ok((renewals.len() >= 3).then_some(()))
+        })
+        .await?;
+        assert_eq!(t.leases().await?, [lease]);
+        assert_eq!(
+            t.secret("db").await?.resource_version(),
+            secret.resource_version()
+        );
+        t.logs_in(&secret).await?;
+        assert_eq!(issues(t, &mark, &path)?, 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn credentials_are_replaced_before_the_end_that_no_renewal_moves_and_the_old_ones_still_work()
+-> Result<()> {
+    run(async |t| {
+        let role = DatabaseRole {
+            default_ttl: "8s",
+            max_ttl: "16s",
+            ..DatabaseRole::default()
+        };
+        let path = t.database(&role).await?;
+        let old = database_user(t, "db", &path, "").await?;
+        let new = another_user(t, "db", &old.text("username")?).await?;
+        t.logs_in(&old).await?;
+        t.logs_in(&new).await
+    })
+}
+
+#[test]
+fn a_lease_that_somebody_revokes_is_replaced_and_told() -> Result<()> {
+    run(async |t| {
+        let role = DatabaseRole {
+            default_ttl: "6s",
+            ..DatabaseRole::default()
+        };
+        let path = t.database(&role).await?;
+        let old = database_user(t, "db", &path, "lease: { overlap: 1s }").await?;
+        let lease = t.leases().await?.remove(0);
+        t.vault().revoke_lease(&lease).await?;
+        let new = another_user(t, "db", &old.text("username")?).await?;
+        t.logs_in(&new).await?;
+        t.event("VaultSecret", "db", "LeaseLost", &["does not know lease"])
+            .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_demand_for_new_credentials_is_met_once() -> Result<()> {
+    run(async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let more = "lease: { overlap: 1s, replaced: Revoke }";
+        let old = database_user(t, "db", &path, more).await?;
+        let mark = t.mark().await?;
+        let demand =
+            json!({ "metadata": { "annotations": { "vaultbridge.dev/force-sync": "1" } } });
+        t.patch("VaultSecret", "db", &demand).await?;
+        let new = another_user(t, "db", &old.text("username")?).await?;
+        t.logs_in(&new).await?;
+        only_users(t, &[&new.text("username")?]).await?;
+        assert_eq!(issues(t, &mark, &path)?, 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_suspended_object_keeps_its_credentials_alive() -> Result<()> {
+    run(async |t| {
+        let role = DatabaseRole {
+            default_ttl: "6s",
+            ..DatabaseRole::default()
+        };
+        let path = t.database(&role).await?;
+        let secret = database_user(t, "db", &path, "").await?;
+        t.patch("VaultSecret", "db", &json!({ "spec": { "suspend": true } }))
+            .await?;
+        t.reports("db", "Synced", "False", "Suspended").await?;
+        let mark = t.mark().await?;
+        until("two renewals of the lease", SOON, async || {
+            let requests = t.vault_requests(&mark)?;
+            let renewals = requests.only(|request| request.path == "sys/leases/renew");
+            Ok((renewals.len() >= 2).then_some(()))
+        })
+        .await?;
+        t.logs_in(&secret).await
+    })
+}

@@ -1,0 +1,88 @@
+//! The sessions that this process holds open: the tokens behind the entries of `status.sessions`, and how long they and their leases live.
+//!
+//! Nothing here is needed to start again: a token is unsealed from its entry, and how long it lives is asked with the next renewal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::lease::Life;
+use crate::sensitive::SecretText;
+
+/// The open sessions of all objects, by UID.
+#[derive(Default)]
+pub struct Holdings {
+    by_uid: Mutex<HashMap<String, Vec<Holding>>>,
+}
+
+/// One open session.
+pub struct Holding {
+    /// Names its token.
+    pub accessor: String,
+    /// The token; `None` if it cannot be unsealed.
+    pub token: Option<OpenToken>,
+    /// How long it and its leases live.
+    pub lives: Lives,
+    /// Why its credentials are as good as gone, if they are.
+    pub lost: Option<String>,
+    /// The last renewal, if it failed.
+    pub trouble: Option<Trouble>,
+    /// The last try to let it go, if it failed.
+    pub parting: Option<Trouble>,
+}
+
+/// A Vault token and where it counts.
+pub struct OpenToken {
+    /// The token.
+    pub value: SecretText,
+    /// The Vault namespace of the login.
+    pub namespace: String,
+    /// The Vault namespace of the leases.
+    pub lease_namespace: String,
+    /// Whether it may look at itself: then a refusal of that means that it is dead.
+    pub may_look: bool,
+}
+
+/// How long a session lives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lives {
+    /// The token; `None` if that is not known.
+    pub token: Option<Life>,
+    /// Its leases by id; `None` if that is not known of one.
+    pub leases: BTreeMap<String, Option<Life>>,
+}
+
+/// Something that failed and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What went wrong.
+    pub message: String,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When to try again.
+    pub retry_at: Timestamp,
+}
+
+impl Holdings {
+    /// Takes the sessions of an object out, for the one pass that looks after them.
+    pub fn take(&self, uid: &str) -> Vec<Holding> {
+        self.lock().remove(uid).unwrap_or_default()
+    }
+
+    /// Puts sessions of an object back, or new ones to those that are there.
+    pub fn put(&self, uid: &str, holdings: Vec<Holding>) {
+        if !holdings.is_empty() {
+            self.lock().entry(uid.into()).or_default().extend(holdings);
+        }
+    }
+
+    /// Forgets the sessions of an object.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Holding>>> {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! The sessions of an object, as its status has them and as `minting` sees them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::issued::LeaseJob;
+use super::observe::Observed;
+use crate::api::FINALIZER;
+use crate::api::VaultSecret;
+use crate::api::condition::whole_seconds;
+use crate::api::lease::RevokeOnDelete;
+use crate::api::status::SessionStatus;
+use crate::cluster::SecretMeta;
+use crate::minting::{CLOCK_MARGIN, Entry, Parting, Step, Target, View, Wish, decide};
+use crate::record::{Record, SourceRecord};
+
+/// By how much the end that the status tells may lie behind a session that is renewed: it is brought up to date that often at most.
+pub const STATUS_LAG: Duration = Duration::from_mins(5);
+
+/// How long an object that is being deleted waits for its sessions to be revoked. Then they are written down for later, and it goes.
+const LONGEST_PARTING: Duration = Duration::from_mins(1);
+
+/// The sessions of the object.
+pub fn sessions(object: &VaultSecret) -> &[SessionStatus] {
+    object
+        .status
+        .as_ref()
+        .map(|status| status.sessions.as_slice())
+        .unwrap_or_default()
+}
+
+/// Accessor of the session that the Secret's data came from, if the Secret is the object's.
+pub fn live(observed: &Observed) -> Option<&str> {
+    let record = own_record(observed)?;
+    let session = record.session.as_ref()?;
+    Some(session.accessor.as_str())
+}
+
+/// The record on the Secret, if it was written for this very object.
+fn own_record(observed: &Observed) -> Option<&Record> {
+    let record = observed.record.as_ref()?;
+    (record.owner_uid == observed.uid()).then_some(record)
+}
+
+/// The sessions with what is to be noted about them now: which one the Secret holds, and when one that it held before is to be let go.
+/// Whoever writes the status writes them like this, so that it is noted before anything replaces the live one.
+pub fn noted(observed: &Observed) -> Vec<SessionStatus> {
+    let live = live(observed);
+    let lease = super::issued::lease(&observed.object).ok();
+    let overlap = lease.map_or(Duration::from_mins(10), |lease| lease.overlap);
+    let note = |session: &SessionStatus| {
+        let mut session = session.clone();
+        if Some(session.accessor.as_str()) == live {
+            session.committed = true;
+            session.retire_time = None;
+            session.lease_ids = lease_ids(observed.record.as_ref());
+        } else if session.committed && session.retire_time.is_none() && observed.rolled_out {
+            let retire = observed.now.checked_add(overlap);
+            session.retire_time = Some(whole_seconds(retire.unwrap_or(Timestamp::MAX)));
+        }
+        session
+    };
+    sessions(&observed.object).iter().map(note).collect()
+}
+
+/// Ids of the leases that a record tells of.
+pub fn lease_ids(record: Option<&Record>) -> Vec<String> {
+    let sources = record
+        .into_iter()
+        .flat_map(|record| record.sources.values());
+    let ids = sources.filter_map(|source| match source {
+        SourceRecord::Lease { id, .. } => Some(id.clone()),
+        SourceRecord::Static { .. } => None,
+    });
+    ids.collect()
+}
+
+/// Whether a session is to be kept alive: the Secret holds it, or held it until lately.
+pub fn is_kept(session: &SessionStatus, observed: &Observed) -> bool {
+    let retired = session.retire_time.as_ref();
+    let waits = retired.is_none_or(|time| time.0 > observed.now);
+    Some(session.accessor.as_str()) == live(observed) || (session.committed && waits)
+}
+
+/// What is to be done about the sessions of the object, as far as `observed` tells.
+pub fn step(observed: &Observed, wish: Wish, parting: Option<Parting>) -> Step<String> {
+    let sessions = noted(observed);
+    let entries: Vec<Entry<&str>> = sessions.iter().map(|one| entry(one, observed)).collect();
+    let lease = super::issued::lease(&observed.object).ok();
+    let view = View {
+        now: observed.now,
+        entries: &entries,
+        secret: observed
+            .target
+            .as_deref()
+            .map(|secret| target(secret, observed)),
+        wish,
+        replaced: lease
+            .as_ref()
+            .map_or(crate::minting::Replaced::Expire, |lease: &LeaseJob| {
+                lease.replaced
+            }),
+        overlap: lease.map_or(Duration::from_mins(10), |lease| lease.overlap),
+        rolled_out: observed.rolled_out,
+        protected: is_protected(&observed.object),
+        parting,
+    };
+    owned(decide(&view))
+}
+
+/// Whether the object is being deleted, and waits for us.
+pub fn is_parting(object: &VaultSecret) -> bool {
+    object.metadata.deletion_timestamp.is_some() && is_protected(object)
+}
+
+/// How far the end of an object that is being deleted has come.
+pub fn parting(observed: &Observed) -> Parting {
+    let policy = observed.object.spec.lease.revoke_on_delete;
+    if policy == RevokeOnDelete::Leave {
+        Parting::Leave
+    } else if hand_over_time(observed).is_none_or(|time| time <= observed.now) {
+        Parting::HandOver
+    } else {
+        Parting::Revoke
+    }
+}
+
+/// Until when an object that is being deleted waits for its sessions to be revoked.
+pub fn hand_over_time(observed: &Observed) -> Option<Timestamp> {
+    let deleted = observed.object.metadata.deletion_timestamp.as_ref()?;
+    deleted.0.checked_add(LONGEST_PARTING).ok()
+}
+
+/// Whether our finalizer is on the object.
+pub fn is_protected(object: &VaultSecret) -> bool {
+    let finalizers = object.metadata.finalizers.as_ref();
+    finalizers.is_some_and(|names| names.iter().any(|name| name == FINALIZER))
+}
+
+fn target<'a>(secret: &'a SecretMeta, observed: &'a Observed) -> Target<&'a str> {
+    Target {
+        version: &secret.resource_version,
+        accessor: live(observed),
+    }
+}
+
+fn entry<'a>(session: &'a SessionStatus, observed: &Observed) -> Entry<&'a str> {
+    Entry {
+        accessor: &session.accessor,
+        against: Some(session.against.as_str()).filter(|version| !version.is_empty()),
+        committed: session.committed,
+        retire: session.retire_time.as_ref().map(|time| time.0),
+        end: end(session),
+        deferred: observed.tended.deferred.contains(&session.accessor),
+    }
+}
+
+/// When the session is over at the latest. One that was committed may have been renewed since the status was written.
+fn end(session: &SessionStatus) -> Timestamp {
+    let Some(told) = &session.expiration_time else {
+        return Timestamp::MAX;
+    };
+    if !session.committed {
+        return told.0;
+    }
+    let life = told.0.duration_since(session.issue_time.0);
+    let life = Duration::try_from(life).unwrap_or_default();
+    told.0
+        .checked_add(life.saturating_add(STATUS_LAG))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Whether the session is surely over, whatever became of it.
+pub fn is_over(session: &SessionStatus, now: Timestamp) -> bool {
+    let over = end(session).checked_add(CLOCK_MARGIN);
+    over.is_ok_and(|over| over <= now)
+}
+
+fn owned(step: Step<&str>) -> Step<String> {
+    match step {
+        Step::Rest(until) => Step::Rest(until),
+        Step::Issue(cause) => Step::Issue(cause),
+        Step::Full(until) => Step::Full(until),
+        Step::LetGo(accessor) => Step::LetGo(accessor.to_owned()),
+        Step::Report(accessor) => Step::Report(accessor.to_owned()),
+        Step::Retire(accessor, at) => Step::Retire(accessor.to_owned(), at),
+        Step::WritePlain => Step::WritePlain,
+        Step::Fence => Step::Fence,
+        Step::HandOver => Step::HandOver,
+        Step::Release => Step::Release,
+    }
+}

@@ -1,0 +1,38 @@
+//! Steps 5 to 8 where Vault issues.
+
+use super::Context;
+use super::apply;
+use super::failure::Failure;
+use super::mint::{self, Minted};
+use super::observe::Observed;
+use super::report::Outcome;
+use super::resolve::Job;
+use crate::minting::Cause;
+
+/// Has new credentials issued, and writes the Secret with them.
+pub async fn issue(
+    job: &Job,
+    cause: Cause,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    match mint::mint(job, cause, observed, context).await? {
+        Minted::Applied(trigger, applied) => Ok(Outcome::Applied(trigger, *applied)),
+        Minted::DeleteSecret(claim, gone) => {
+            apply::delete_target(job, &claim, context).await?;
+            Err(gone)
+        }
+    }
+}
+
+/// The same where the Secret's own credentials cannot be had any more.
+pub async fn issue_for_lost(
+    job: &Job,
+    why: String,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let mut observed = observed.clone();
+    observed.tended.lost = Some(format!("the sealed values cannot be used: {why}"));
+    issue(job, Cause::LeaseLost, &observed, context).await
+}

@@ -1,0 +1,159 @@
+//! Sessions that outlive their object: written down in the operator's own namespace while Vault cannot revoke them, and revoked once it can.
+//!
+//! An object that is being deleted waits a minute for its sessions to be revoked, and not for ever: nobody's namespace shall hang on
+//! a Vault that is away. The tokens stay sealed, as they are in the status.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{info, warn};
+
+use super::Context;
+use super::entries;
+use super::failure::Failure;
+use super::observe::Observed;
+use super::refusals;
+use super::revoke::revoke;
+use super::tend::open_entry;
+use crate::api::status::SessionStatus;
+use crate::api::{MANAGED_BY, MANAGER, ORPHANS_LABEL};
+use crate::cluster::secrets::{self, SecretWrite};
+use crate::cluster::{Key, WriteError, references};
+use crate::sensitive::{SecretBytes, SecretData};
+
+/// The entries of a record.
+const SESSIONS: &str = "sessions";
+const UID: &str = "uid";
+const NAMESPACE: &str = "namespace";
+
+/// Whether there may be records. They are looked for at the start, and after one was written, until there is none left.
+pub struct Orphans {
+    maybe: AtomicBool,
+}
+
+impl Default for Orphans {
+    fn default() -> Self {
+        Self {
+            maybe: AtomicBool::new(true),
+        }
+    }
+}
+
+/// Writes the object's sessions down where they outlive it.
+pub async fn hand_over(observed: &Observed, context: &Context) -> Result<(), Failure> {
+    let uid = observed.uid();
+    let key = Key::new(
+        &context.settings.namespace,
+        &format!("vaultbridge-orphans-{uid}"),
+    );
+    let sessions = serde_json::to_string(entries::sessions(&observed.object)).unwrap_or_default();
+    let meta = &observed.object.metadata;
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let data = SecretData::from([
+        (SESSIONS.to_owned(), SecretBytes::from(sessions.as_str())),
+        (UID.to_owned(), SecretBytes::from(uid)),
+        (NAMESPACE.to_owned(), SecretBytes::from(namespace)),
+    ]);
+    let labels = BTreeMap::from([
+        (MANAGED_BY.to_owned(), MANAGER.to_owned()),
+        (ORPHANS_LABEL.to_owned(), "true".to_owned()),
+    ]);
+    let write = SecretWrite {
+        key: &key,
+        secret_type: "Opaque",
+        labels: &labels,
+        annotations: &BTreeMap::new(),
+        owner_references: &[],
+        finalizers: &[],
+        data: &data,
+    };
+    match secrets::create(&context.client, &write).await {
+        // An earlier try has written it, whose reply was lost.
+        Ok(_) | Err(WriteError::AlreadyExists) => {}
+        Err(error) => return Err(refusals::write(&key.name, &error)),
+    }
+    warn!(
+        namespace,
+        name = meta.name,
+        record = key.name,
+        "Vault sessions of a deleted object could not be revoked in time; they are revoked later"
+    );
+    context.orphans.maybe.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Revokes what was written down, as far as the connections at hand allow, and removes the records of which nothing is left.
+pub async fn drain(context: &Context) {
+    if !context.orphans.maybe.load(Ordering::Relaxed) {
+        return;
+    }
+    let namespace = &context.settings.namespace;
+    let listed = secrets::with_label(&context.client, namespace, ORPHANS_LABEL).await;
+    let records = match listed {
+        Ok(records) => records,
+        Err(error) => {
+            warn!(%error, "the records of sessions to revoke cannot be listed");
+            return;
+        }
+    };
+    if records.is_empty() {
+        context.orphans.maybe.store(false, Ordering::Relaxed);
+    }
+    for (key, meta) in records {
+        if revoke_all(&key, context).await {
+            match secrets::delete(&context.client, &key, &meta).await {
+                Ok(()) => info!(
+                    record = key.name,
+                    "revoked the sessions of a deleted object"
+                ),
+                Err(error) => {
+                    warn!(record = key.name, %error, "a record of revoked sessions stays");
+                }
+            }
+        }
+    }
+}
+
+/// Revokes the sessions of one record. Tells whether none is left.
+async fn revoke_all(key: &Key, context: &Context) -> bool {
+    let data = match references::secret_data(&context.client, key).await {
+        Ok(Some(data)) => data,
+        Ok(None) => return false,
+        Err(error) => {
+            warn!(record = key.name, %error, "a record of sessions to revoke cannot be read");
+            return false;
+        }
+    };
+    let text = |name: &str| {
+        let value = data.get(name);
+        value.map(|value| String::from_utf8_lossy(value.expose()).into_owned())
+    };
+    let sessions = text(SESSIONS).unwrap_or_default();
+    let (uid, namespace) = (
+        text(UID).unwrap_or_default(),
+        text(NAMESPACE).unwrap_or_default(),
+    );
+    let Ok(sessions) = serde_json::from_str::<Vec<SessionStatus>>(&sessions) else {
+        warn!(
+            record = key.name,
+            "a record of sessions to revoke is damaged; delete it"
+        );
+        return false;
+    };
+    let now = context.clock.now();
+    let mut left = 0;
+    for session in &sessions {
+        let (token, _) = open_entry(session, &uid, &context.keys);
+        let revoked = revoke(token.as_ref(), session, &namespace, context).await;
+        if let Err(why) = revoked
+            && !entries::is_over(session, now)
+        {
+            left += 1;
+            warn!(
+                record = key.name,
+                why, "a session of a deleted object cannot be revoked yet"
+            );
+        }
+    }
+    left == 0
+}

@@ -1,0 +1,51 @@
+//! What a pass knows of the sessions of its object after it has looked after them, and what follows for when to do so again.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::holdings::Lives;
+use crate::lease::{Plan, Terms, plan};
+
+/// What looking after the sessions of an object came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tended {
+    /// How long the live session lives; `None` if there is none, or that is not known.
+    pub live: Option<Lives>,
+    /// Why the live session's credentials are as good as gone, if they are.
+    pub lost: Option<String>,
+    /// Why the last renewal failed, if it did.
+    pub trouble: Option<String>,
+    /// The sessions that could not be let go a moment ago.
+    pub deferred: BTreeSet<String>,
+    /// When the sessions are to be looked after again.
+    pub next: Option<Timestamp>,
+}
+
+/// The plan of a session: whatever of its leases, and of its token, is due first. `None` if nothing is known of it.
+pub fn whole_plan(lives: &Lives, terms: &Terms<'_>, now: Timestamp) -> Option<Plan> {
+    let token = lives.token.as_ref();
+    let leases = lives.leases.values().flatten();
+    let plans = leases.map(|life| plan(life, token, terms, now));
+    // Without leases the token stands for itself.
+    let alone = || token.map(|life| plan(life, Some(life), terms, now));
+    plans.reduce(both).or_else(alone)
+}
+
+/// Two plans in one: whatever comes first.
+fn both(one: Plan, other: Plan) -> Plan {
+    let first = |one: Option<Timestamp>, other| one.into_iter().chain(other).min();
+    Plan {
+        renew_lease_at: first(one.renew_lease_at, other.renew_lease_at),
+        renew_token_at: first(one.renew_token_at, other.renew_token_at),
+        rotate_at: first(one.rotate_at, other.rotate_at),
+        expires: first(one.expires, other.expires),
+        token_ends_first: one.token_ends_first || other.token_ends_first,
+    }
+}
+
+/// When the first renewal is due.
+pub fn next_renewal(plan: &Plan) -> Option<Timestamp> {
+    let times = [plan.renew_lease_at, plan.renew_token_at];
+    times.into_iter().flatten().min()
+}

@@ -1,0 +1,179 @@
+//! Issued values between Vault and the Secret: what is recorded of them, and how they lie sealed beside the record, so that the Secret can be
+//! restored, or made of them in another way, without new credentials.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::build::{Issued, IssuedValue};
+use super::failure::Failure;
+use super::issued::IssuedJob;
+use super::resolve::Job;
+use crate::api::Reason;
+use crate::lease::Life;
+use crate::record::{SessionRecord, SourceRecord};
+use crate::seal::{Keys, Sealing};
+use crate::sensitive::SecretJson;
+use crate::vault;
+
+/// The most bytes that are sealed. Longer values are left out, and cannot be restored.
+const MAX_SEALED: usize = 64 * 1024;
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Printed<'a> {
+    session: SessionRecord,
+    #[serde(borrow)]
+    values: BTreeMap<String, PrintedValue<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PrintedValue<'a> {
+    record: SourceRecord,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+/// A value as Vault issued it, and its lease with the life that it has.
+pub fn of_reply(
+    job: &Job,
+    source: &IssuedJob,
+    reply: Option<vault::Issued>,
+    now: Timestamp,
+    keys: &Keys,
+) -> (IssuedValue, Option<(String, Option<Life>)>) {
+    let (place, name) = (source.place.clone(), source.name.clone());
+    let Some(vault::Issued {
+        data,
+        lease,
+        token: _,
+    }) = reply
+    else {
+        let record = SourceRecord::Static {
+            place,
+            version: None,
+            fingerprint: String::new(),
+            missing: true,
+        };
+        let nothing = IssuedValue {
+            name,
+            data: None,
+            record,
+        };
+        return (nothing, None);
+    };
+    let (record, lease) = if let Some(vault::Lease {
+        id,
+        duration,
+        renewable,
+    }) = lease
+    {
+        let record = SourceRecord::Lease {
+            place,
+            id: id.clone(),
+            seconds: duration.as_secs(),
+            renewable,
+            issued: now.as_second(),
+        };
+        (
+            record,
+            Some((id, Some(Life::issued(now, duration, renewable)))),
+        )
+    } else {
+        (unleased(job, source, &data, keys), None)
+    };
+    let value = IssuedValue {
+        name,
+        data: Some(Arc::new(data)),
+        record,
+    };
+    (value, lease)
+}
+
+/// What is recorded of a value without a lease.
+fn unleased(job: &Job, source: &IssuedJob, data: &SecretJson, keys: &Keys) -> SourceRecord {
+    let parts = [source.place.as_str(), &job.key.namespace, data.expose()];
+    let text = Zeroizing::new(parts.join("\n"));
+    SourceRecord::Static {
+        place: source.place.clone(),
+        version: None,
+        fingerprint: keys.fingerprint(&text),
+        missing: false,
+    }
+}
+
+/// Seals the values for the Secret of this job; `None` if they are too long.
+pub fn seal(
+    job: &Job,
+    session: &SessionRecord,
+    values: &[IssuedValue],
+    keys: &Keys,
+) -> Result<Option<String>, Failure> {
+    let broken = |_| Failure::new(Reason::InternalError, "an issued value is no JSON");
+    let mut printed = BTreeMap::new();
+    for value in values {
+        let data = value.data.as_ref();
+        let data = data.map(|data| serde_json::from_str::<&RawValue>(data.expose()));
+        let value_printed = PrintedValue {
+            record: value.record.clone(),
+            data: data.transpose().map_err(broken)?,
+        };
+        printed.insert(value.name.clone(), value_printed);
+    }
+    let printed = Printed {
+        session: session.clone(),
+        values: printed,
+    };
+    let text = Zeroizing::new(serde_json::to_vec(&printed).map_err(broken)?);
+    if text.len() > MAX_SEALED {
+        return Ok(None);
+    }
+    let sealed = keys.seal(Sealing::Values, &place(job, &session.accessor), &text);
+    let failed =
+        |error: crate::seal::KeysError| Failure::new(Reason::InternalError, error.to_string());
+    sealed.map(Some).map_err(failed)
+}
+
+/// Opens what was sealed for the Secret of this job and that session. Tells why that cannot be done.
+pub fn unseal(
+    job: &Job,
+    accessor: &str,
+    sealed: Option<String>,
+    keys: &Keys,
+) -> Result<Issued, String> {
+    let sealed = sealed.ok_or("they are not on the Secret any more")?;
+    let text = keys.unseal(Sealing::Values, &place(job, accessor), &sealed);
+    let text = text.map_err(|error| error.to_string())?;
+    let damaged = "they are damaged";
+    let Printed { session, values } = serde_json::from_slice(&text).map_err(|_| damaged)?;
+    let value = |(name, value): (String, PrintedValue<'_>)| {
+        let text = value.data.map(|data| Zeroizing::new(data.get().to_owned()));
+        let data = text
+            .map(SecretJson::parse)
+            .transpose()
+            .map_err(|_| damaged)?;
+        Ok(IssuedValue {
+            name,
+            data: data.map(Arc::new),
+            record: value.record,
+        })
+    };
+    let values = values
+        .into_iter()
+        .map(value)
+        .collect::<Result<Vec<_>, &str>>()?;
+    Ok(Issued {
+        values,
+        session,
+        sealed: Some(sealed),
+    })
+}
+
+fn place<'a>(job: &'a Job, accessor: &'a str) -> [&'a str; 4] {
+    let key = &job.destination.key;
+    [&job.uid, &key.namespace, &key.name, accessor]
+}
