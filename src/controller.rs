@@ -41,8 +41,14 @@ pub async fn run_secrets(
 ) {
     let store = writer.as_reader();
     let api = Api::<Guarded<VaultSecret>>::all(context.client.clone());
-    let own =
-        objects(api, writer, context.clone(), listed, index_secret).map(|key| object_ref(&key));
+    let own = objects(
+        api,
+        writer,
+        context.clone(),
+        listed,
+        (index_secret, secret_gone),
+    )
+    .map(|key| object_ref(&key));
     let woken = receive(wakes).map(|key| object_ref(&key));
     let queue = stream::select(own, woken)
         .map(Ok::<_, std::convert::Infallible>)
@@ -84,8 +90,14 @@ pub async fn run_connections(
 ) {
     let store = writer.as_reader();
     let api = Api::<Guarded<VaultConnection>>::all(context.client.clone());
-    let own = objects(api, writer, context.clone(), listed, index_connection)
-        .map(|key| ObjectRef::new(&key.name));
+    let own = objects(
+        api,
+        writer,
+        context.clone(),
+        listed,
+        (index_connection, |_, _| ()),
+    )
+    .map(|key| ObjectRef::new(&key.name));
     let woken = receive(wakes).map(|name| ObjectRef::new(&name));
     let queue = stream::select(own, woken)
         .map(Ok::<_, std::convert::Infallible>)
@@ -153,6 +165,9 @@ fn wake_references(key: &Key, kind: CaBundleKind, context: &Context) {
 /// What an object's event means for the indexes. `None` is a deletion. Returns whether the object itself needs a pass.
 type Index<K> = fn(&Key, Option<&Guarded<K>>, &Arc<Context>) -> bool;
 
+/// What is to be done about an object that is gone, as it was last.
+type Gone<K> = fn(&Guarded<K>, &Arc<Context>);
+
 /// What is to be kept of a kind while its watch is followed.
 struct Follower<K: Resource<DynamicType = ()> + Clone + 'static>
 where
@@ -162,6 +177,7 @@ where
     context: Arc<Context>,
     listed: watch::Sender<bool>,
     index: Index<K>,
+    gone: Gone<K>,
     /// Who was there before a new list began: whoever is not in the list went unseen.
     known: HashSet<Key>,
     fresh: HashSet<Key>,
@@ -173,7 +189,7 @@ fn objects<K>(
     writer: Writer<Guarded<K>>,
     context: Arc<Context>,
     listed: watch::Sender<bool>,
-    index: Index<K>,
+    (index, gone): (Index<K>, Gone<K>),
 ) -> impl Stream<Item = Key> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -183,6 +199,7 @@ where
         context,
         listed,
         index,
+        gone,
         known: HashSet::new(),
         fresh: HashSet::new(),
     };
@@ -232,6 +249,7 @@ where
             watcher::Event::Delete(object) => {
                 let key = Key::of(object.meta());
                 self.known.remove(&key);
+                (self.gone)(object, &self.context);
                 (self.index)(&key, None, &self.context);
             }
         }
@@ -261,6 +279,14 @@ fn index_secret(key: &Key, object: Option<&Guarded<VaultSecret>>, context: &Arc<
     !context
         .overlay
         .is_echo(uid, object.metadata.resource_version.as_deref())
+}
+
+/// What a VaultSecret that is gone has left in Vault. Usually nothing: it waits until its sessions are revoked.
+fn secret_gone(object: &Guarded<VaultSecret>, context: &Arc<Context>) {
+    if let Ok(object) = &object.0 {
+        let (object, context) = (object.clone(), context.clone());
+        tokio::spawn(async move { reconcile::vanished(&object, &context).await });
+    }
 }
 
 fn index_connection(

@@ -58,6 +58,8 @@ pub struct Lives {
 pub struct Trouble {
     /// What went wrong.
     pub message: String,
+    /// Whether it is the server that failed, and not this request.
+    pub of_server: bool,
     /// How often in a row.
     pub attempts: u32,
     /// When to try again.

@@ -238,8 +238,10 @@ fn fate<N: Copy + Eq>(entry: &Entry<N>, view: &View<'_, N>) -> Fate {
         };
     }
     // An operator that died may be one that is only frozen, with its commit in hand. What it expects is gone for ever
-    // once the Secret has moved on.
-    if entry.against == view.secret.map(|secret| secret.version) {
+    // once the Secret has moved on. That the Secret is not there says nothing: one that has to be made anew, because it is
+    // immutable or changes its type, is deleted first.
+    let same = |secret: Target<N>| entry.against == Some(secret.version);
+    if view.secret.is_none_or(same) {
         Fate::Orphan
     } else {
         Fate::Go
@@ -353,7 +355,9 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
         // This pass alone could commit its session, and it will not. Should the entry have been written after all, the next
         // pass finds it.
         (Stage::WriteAhead, Reply::Refused | Reply::Lost) => Some(Stage::Discard),
-        (Stage::Issue, Reply::Refused | Reply::Lost) => Some(Stage::GiveBack),
+        (Stage::Issue, Reply::Refused | Reply::Lost) | (Stage::Commit, Reply::Refused) => {
+            Some(Stage::GiveBack)
+        }
         (Stage::GiveBack | Stage::Revoke, Reply::Done) => Some(Stage::Forget),
         (Stage::HandOver, Reply::Done) => Some(Stage::Release),
         (
@@ -362,7 +366,6 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
         )
         | (
             Stage::Discard
-            | Stage::Commit
             | Stage::Forget
             | Stage::Release
             | Stage::Report
@@ -370,6 +373,7 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
             | Stage::WritePlain
             | Stage::Fence,
             _,
-        ) => None,
+        )
+        | (Stage::Commit, Reply::Done | Reply::Lost) => None,
     }
 }

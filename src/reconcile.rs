@@ -59,7 +59,7 @@ use self::fetch::Need;
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
 pub use self::observe::owner_of;
-pub use self::orphans::Orphans;
+pub use self::orphans::{Orphans, vanished};
 use self::refusals::Refusal;
 use self::report::{Outcome, Tidied};
 use self::resolve::Job;

@@ -12,7 +12,9 @@ use crate::Tenant;
 use crate::ground::{Ground, GroundOptions};
 use crate::postgres::ADMIN;
 
+mod leases;
 mod steps;
+mod story;
 
 pub use steps::demo;
 
@@ -59,7 +61,7 @@ pub async fn hold(operator: bool, postgres: bool) -> Result<()> {
         tenant.name()
     );
     if operator {
-        println!("Try:\n\n{}", steps::indented(&example(&tenant)));
+        println!("Try:\n\n{}", story::indented(&example(&tenant)));
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {

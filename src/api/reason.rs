@@ -19,6 +19,8 @@ pub enum Reason {
     Suspended,
     /// Credentials were gone in Vault before their time, and new ones were issued. Find out who revoked them.
     LeaseLost,
+    /// Credentials could not be renewed. They are in the Secret and work still; it is tried again, and new ones are issued before they end.
+    RenewalFailed,
     /// The object asks for something that cannot be. The message names the field; change it.
     InvalidSpec,
     /// There is no VaultConnection of that name. Create it, or correct `spec.connectionRef.name`.
@@ -68,12 +70,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Synced,
         Self::LoggedIn,
         Self::Connected,
         Self::Suspended,
         Self::LeaseLost,
+        Self::RenewalFailed,
         Self::InvalidSpec,
         Self::ConnectionNotFound,
         Self::ConnectionNotAllowed,
@@ -106,6 +109,7 @@ impl Reason {
             Self::Connected => "Connected",
             Self::Suspended => "Suspended",
             Self::LeaseLost => "LeaseLost",
+            Self::RenewalFailed => "RenewalFailed",
             Self::InvalidSpec => "InvalidSpec",
             Self::ConnectionNotFound => "ConnectionNotFound",
             Self::ConnectionNotAllowed => "ConnectionNotAllowed",

@@ -79,6 +79,7 @@ impl Failure {
             | Reason::Connected
             | Reason::Suspended
             | Reason::LeaseLost
+            | Reason::RenewalFailed
             | Reason::InvalidSpec
             | Reason::ConnectionNotFound
             | Reason::ConnectionNotAllowed
@@ -131,6 +132,7 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::LoggedIn
         | Reason::Connected
         | Reason::Suspended
-        | Reason::LeaseLost => Retry::Backoff,
+        | Reason::LeaseLost
+        | Reason::RenewalFailed => Retry::Backoff,
     }
 }

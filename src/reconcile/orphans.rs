@@ -11,12 +11,12 @@ use tracing::{info, warn};
 use super::Context;
 use super::entries;
 use super::failure::Failure;
-use super::observe::Observed;
 use super::refusals;
 use super::revoke::revoke;
 use super::tend::open_entry;
+use crate::api::lease::RevokeOnDelete;
 use crate::api::status::SessionStatus;
-use crate::api::{MANAGED_BY, MANAGER, ORPHANS_LABEL};
+use crate::api::{MANAGED_BY, MANAGER, ORPHANS_LABEL, VaultSecret};
 use crate::cluster::secrets::{self, SecretWrite};
 use crate::cluster::{Key, WriteError, references};
 use crate::sensitive::{SecretBytes, SecretData};
@@ -40,14 +40,14 @@ impl Default for Orphans {
 }
 
 /// Writes the object's sessions down where they outlive it.
-pub async fn hand_over(observed: &Observed, context: &Context) -> Result<(), Failure> {
-    let uid = observed.uid();
+pub async fn hand_over(object: &VaultSecret, context: &Context) -> Result<(), Failure> {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let key = Key::new(
         &context.settings.namespace,
         &format!("vaultbridge-orphans-{uid}"),
     );
-    let sessions = serde_json::to_string(entries::sessions(&observed.object)).unwrap_or_default();
-    let meta = &observed.object.metadata;
+    let sessions = serde_json::to_string(entries::sessions(object)).unwrap_or_default();
+    let meta = &object.metadata;
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let data = SecretData::from([
         (SESSIONS.to_owned(), SecretBytes::from(sessions.as_str())),
@@ -80,6 +80,26 @@ pub async fn hand_over(observed: &Observed, context: &Context) -> Result<(), Fai
     );
     context.orphans.maybe.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// An object went without having waited for us: somebody took the finalizer off by hand. What it still had is written down, and revoked.
+pub async fn vanished(object: &VaultSecret, context: &Context) {
+    let left_alone = object.spec.lease.revoke_on_delete == RevokeOnDelete::Leave;
+    if left_alone || entries::sessions(object).is_empty() {
+        return;
+    }
+    match hand_over(object, context).await {
+        Ok(()) => drain(context).await,
+        Err(failure) => {
+            let (meta, why) = (&object.metadata, failure.message);
+            warn!(
+                namespace = meta.namespace,
+                name = meta.name,
+                why,
+                "the sessions of a deleted object are left to their end"
+            );
+        }
+    }
 }
 
 /// Revokes what was written down, as far as the connections at hand allow, and removes the records of which nothing is left.

@@ -94,7 +94,7 @@ pub async fn keep_house(
             Step::LetGo(accessor) => let_go(&mut observed, accessor, context).await?,
             Step::Fence => fence(&mut observed, context).await?,
             Step::HandOver => {
-                orphans::hand_over(&observed, context).await?;
+                orphans::hand_over(&observed.object, context).await?;
                 write_sessions(&mut observed, Vec::new(), context).await?;
             }
             Step::Release => release(&mut observed, context).await?,
@@ -159,6 +159,7 @@ async fn let_go(observed: &mut Observed, accessor: &str, context: &Context) -> R
             let pause = backoff(attempts, &uid);
             holding.parting = Some(Trouble {
                 message: why,
+                of_server: false,
                 attempts,
                 retry_at: observed.now.checked_add(pause).unwrap_or(Timestamp::MAX),
             });

@@ -40,12 +40,13 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
         message,
     };
     let role = &observed.object.spec.auth.role;
+    let short_token = sessions::warning(observed).unwrap_or_default();
     let verdicts = [
         (
             READY,
             good(
                 Reason::Synced,
-                format!("Secret {name} holds {keys} as asked for"),
+                format!("Secret {name} holds {keys} as asked for{short_token}"),
             ),
         ),
         (
@@ -55,10 +56,7 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
                 format!("Vault accepts the service account for role {role}"),
             ),
         ),
-        (
-            SYNCED,
-            good(Reason::Synced, "the last look at Vault succeeded".into()),
-        ),
+        (SYNCED, renewed(observed)),
     ];
     let status = VaultSecretStatus {
         observed_generation: observed.object.metadata.generation,
@@ -70,6 +68,24 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
         ..VaultSecretStatus::default()
     };
     sessions::with_sessions(observed, status)
+}
+
+/// Whether the last attempt succeeded: of an object whose Secret is as asked for, that is the last renewal.
+fn renewed(observed: &Observed) -> Verdict {
+    match &observed.tended.trouble {
+        Some(trouble) => Verdict {
+            status: Some(false),
+            reason: Reason::RenewalFailed,
+            message: format!(
+                "credentials could not be renewed, and are renewed as soon as that can be: {trouble}"
+            ),
+        },
+        None => Verdict {
+            status: Some(true),
+            reason: Reason::Synced,
+            message: "the last look at Vault succeeded".into(),
+        },
+    }
 }
 
 /// Nothing is read or written, because the object says so.

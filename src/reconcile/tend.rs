@@ -96,10 +96,12 @@ fn summarise(sessions: &[(&SessionStatus, &Holding)], observed: &Observed) -> Te
             next.extend(plan.and_then(|plan| plan.rotate_at));
             tended.live = Some(holding.lives.clone());
             tended.lost.clone_from(&holding.lost);
-            tended.trouble = holding
+            // What is wrong with the server is told by the VaultConnection.
+            let own = holding
                 .trouble
                 .as_ref()
-                .map(|trouble| trouble.message.clone());
+                .filter(|trouble| !trouble.of_server);
+            tended.trouble = own.map(|trouble| trouble.message.clone());
         }
     }
     let soon = observed.now.checked_add(Duration::from_secs(1));
@@ -366,8 +368,10 @@ fn note(
                 if error.is_outage() {
                     context.suspect(connection);
                 }
+                let of_server = error.is_outage();
                 holding.trouble = Some(Trouble {
-                    message: format!("renew: {error}"),
+                    message: error.to_string(),
+                    of_server,
                     attempts,
                     retry_at: now
                         .checked_add(backoff(attempts, observed.uid()).min(MOST_BACKOFF))

@@ -1,19 +1,15 @@
 //! The story of one Secret, step by step.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this is what the command is for: it tells a person what happens"
-)]
-
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde_json::json;
 
+use super::leases;
+use super::story::{Story, kubectl, note, show};
+
 use crate::Tenant;
-use crate::components::{Components, ETCD, KUBERNETES};
+use crate::components::{Components, ETCD, KUBERNETES, POSTGRES};
 use crate::ground::{Ground, GroundOptions};
 use crate::vault_server::VaultKind;
 
@@ -34,7 +30,8 @@ spec:
 pub async fn demo() -> Result<()> {
     // A first run builds the servers, which is not part of the story.
     let part = VaultKind::from_env()?.part();
-    tokio::task::spawn_blocking(|| Components::ensure(&[&ETCD, &KUBERNETES, part])).await??;
+    tokio::task::spawn_blocking(|| Components::ensure(&[&ETCD, &KUBERNETES, &POSTGRES, part]))
+        .await??;
     let mut story = Story::begin();
     story.step("A Kubernetes control plane, a Vault server and the operator start");
     let ground = Ground::own(&GroundOptions::default()).await?;
@@ -59,6 +56,8 @@ pub async fn demo() -> Result<()> {
     tenant.wait_gone("Secret", "orders").await?;
     story.measured("the Secret was gone after");
     story.done();
+
+    leases::lend(&mut story, &tenant).await?;
 
     story.step("What the operator told about it, and whether it told too much");
     show(&kubectl(
@@ -146,96 +145,4 @@ async fn heal(story: &mut Story, tenant: &Tenant) -> Result<()> {
     story.measured("it was back after");
     story.done();
     Ok(())
-}
-
-/// The steps told so far, with their times.
-struct Story {
-    begin: Instant,
-    number: usize,
-    step: Instant,
-    clock: Instant,
-    summary: Vec<String>,
-    title: String,
-}
-
-impl Story {
-    fn begin() -> Self {
-        let now = Instant::now();
-        Self {
-            begin: now,
-            number: 0,
-            step: now,
-            clock: now,
-            summary: Vec::new(),
-            title: String::new(),
-        }
-    }
-
-    fn step(&mut self, title: &str) {
-        self.number += 1;
-        self.step = Instant::now();
-        title.clone_into(&mut self.title);
-        println!("{}. {title}", self.number);
-    }
-
-    fn start_clock(&mut self) {
-        self.clock = Instant::now();
-    }
-
-    fn measured(&mut self, what: &str) {
-        let line = format!("{what} {}", seconds(self.clock.elapsed()));
-        note(&line);
-        self.summary.push(format!("{}: {line}", self.title));
-    }
-
-    fn done(&self) {
-        println!("   ({})\n", seconds(self.step.elapsed()));
-    }
-
-    fn end(&self) {
-        println!(
-            "All {} steps came about, in {}:",
-            self.number,
-            seconds(self.begin.elapsed())
-        );
-        for line in &self.summary {
-            println!("   {line}");
-        }
-    }
-}
-
-fn note(text: &str) {
-    println!("   {text}");
-}
-
-fn show(text: &str) {
-    println!("\n{}\n", indented(text));
-}
-
-pub(super) fn indented(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| format!("      {line}")).collect();
-    lines.join("\n")
-}
-
-fn seconds(duration: Duration) -> String {
-    match duration.as_millis() {
-        millis if millis < 1000 => format!("{millis} ms"),
-        _ => format!("{:.1} s", duration.as_secs_f64()),
-    }
-}
-
-/// What `kubectl` prints for the administrator.
-fn kubectl(ground: &Ground, args: &[&str]) -> Result<String> {
-    let mut command = Command::new(ground.components().program("kubectl")?);
-    let output = command
-        .args(args)
-        .env("KUBECONFIG", ground.control_plane().kubeconfig())
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "kubectl {}: {}",
-        args.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,11 +1,12 @@
-//! What [`decide`] says, rule by rule.
+//! What [`decide`] and [`follow`] say, rule by rule.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::super::{
-    CLOCK_MARGIN, Cause, Entry, MOST_ENTRIES, Parting, Replaced, Step, Target, View, Wish, decide,
+    CLOCK_MARGIN, Cause, Entry, MOST_ENTRIES, Parting, Replaced, Reply, Stage, Step, Target, View,
+    Wish, decide, follow,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -250,4 +251,30 @@ fn at_the_end_sessions_are_revoked_or_handed_over_and_never_hold_the_object_up_f
     }];
     assert_eq!(parting(Parting::Revoke, &tried), Step::Rest(None));
     assert_eq!(parting(Parting::HandOver, &tried), Step::HandOver);
+}
+
+#[test]
+fn credentials_that_surely_do_not_reach_the_secret_are_given_back_and_of_the_others_only_a_look_tells()
+ {
+    assert_eq!(follow(Stage::Commit, Reply::Refused), Some(Stage::GiveBack));
+    assert_eq!(follow(Stage::Commit, Reply::Lost), None);
+    assert_eq!(follow(Stage::Commit, Reply::Done), None);
+    assert_eq!(follow(Stage::GiveBack, Reply::Done), Some(Stage::Forget));
+    assert_eq!(follow(Stage::GiveBack, Reply::Lost), None);
+}
+
+#[test]
+fn while_there_is_no_secret_an_orphan_may_still_be_committed() {
+    let orphan = Entry {
+        committed: false,
+        ..entry("orphan")
+    };
+    let end = orphan.end + CLOCK_MARGIN;
+    let entries = [orphan];
+    let absent = View {
+        secret: None,
+        wish: Wish::Keep,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&absent), Step::Rest(Some(end)));
 }

@@ -120,7 +120,9 @@ impl World {
         for note in object.notes() {
             entries[count] = note.entry(deferred);
             match broken {
-                Some(Broken::RevokeWhatMayBeCommitted) => entries[count].against = Some(u8::MAX),
+                Some(Broken::RevokeWhatMayBeCommitted) if !entries[count].committed => {
+                    entries[count].end = Timestamp::MIN;
+                }
                 // As if it had never been asked for: then nobody knows it of the others either.
                 Some(Broken::NeverReport) => {
                     entries[count].committed = note.session == self.session;

@@ -30,6 +30,15 @@ pub fn with_sessions(observed: &Observed, status: VaultSecretStatus) -> VaultSec
     }
 }
 
+/// What a person should know who wonders why credentials do not live longer.
+pub fn warning(observed: &Observed) -> Option<&'static str> {
+    let lives = observed.tended.live.as_ref()?;
+    let plan = whole_plan(lives, &terms(&observed.object), observed.now)?;
+    plan.token_ends_first.then_some(
+        "; the token that the credentials were issued to ends before them, so they are replaced before that: give the auth role a token_period, or a longer token_max_ttl",
+    )
+}
+
 /// The status with all its times.
 fn timed(observed: &Observed, status: VaultSecretStatus) -> VaultSecretStatus {
     let lives = observed.tended.live.as_ref();

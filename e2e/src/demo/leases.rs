@@ -1,0 +1,84 @@
+//! The part of the story that is about a credential with an end: a database user that Vault issues.
+
+use anyhow::{Result, ensure};
+
+use super::story::{Story, kubectl, note, show};
+use crate::Tenant;
+use crate::vault_server::DatabaseRole;
+use crate::wait::{SOON, until};
+
+/// What the team of the story writes.
+const OBJECT: &str = "\
+apiVersion: vaultbridge.dev/v1alpha1
+kind: VaultSecret
+metadata: { name: orders-db }
+spec:
+  auth: { role: $tenant }
+  sources:
+  - name: db
+    read: { path: $path }
+  lease: { overlap: 2s, replaced: Revoke }
+";
+
+/// A user that lives for eight seconds unless it is renewed, and for sixteen whatever is done.
+const ROLE: DatabaseRole<'static> = DatabaseRole {
+    name: "orders",
+    default_ttl: "8s",
+    max_ttl: "16s",
+    more: serde_json::Value::Null,
+};
+
+/// A database user is issued, renewed, replaced before it dies, and gone with its object.
+pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
+    story.step(
+        "The team wants a database user; Vault issues them for 8 seconds, and renews them up to 16",
+    );
+    let path = tenant.database(&ROLE).await?;
+    let object = OBJECT.replace("$path", &path);
+    show(&object.replace("$tenant", tenant.name()));
+    story.start_clock();
+    tenant.apply(&object).await?;
+    tenant.ready("orders-db").await?;
+    let first = tenant.secret("orders-db").await?;
+    tenant.logs_in(&first).await?;
+    story.measured("the user of the Secret logged in after");
+    let namespace = tenant.name();
+    let ground = tenant.ground();
+    show(&kubectl(
+        ground,
+        &["-n", namespace, "get", "vsec", "-o", "wide"],
+    )?);
+    story.done();
+
+    story.step(
+        "Somebody logs in all the time with what the Secret holds, until it holds another user",
+    );
+    let (mut logins, mut failures) = (0, Vec::new());
+    until("another user in the Secret", SOON, async || {
+        let secret = tenant.secret("orders-db").await?;
+        logins += 1;
+        if let Err(error) = tenant.logs_in(&secret).await {
+            failures.push(format!("{error:#}"));
+        }
+        Ok((secret.text("username")? != first.text("username")?).then_some(()))
+    })
+    .await?;
+    ensure!(failures.is_empty(), "logins failed: {failures:?}");
+    story.told(&format!("{logins} logins, none failed"));
+    tenant.logs_in(&first).await?;
+    note("The old user works still, for two seconds.");
+    story.done();
+
+    story.step("The team deletes the object");
+    story.start_clock();
+    tenant.delete("VaultSecret", "orders-db").await?;
+    until(
+        "the database to have no user of the team",
+        SOON,
+        async || Ok(tenant.database_users().await?.is_empty().then_some(())),
+    )
+    .await?;
+    story.measured("no user of theirs was in the database any more after");
+    story.done();
+    Ok(())
+}
