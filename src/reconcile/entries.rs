@@ -191,3 +191,111 @@ fn owned(step: Step<&str>) -> Step<String> {
         Step::Release => Step::Release,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::json;
+
+    use super::*;
+    use crate::minting::Cause;
+    use crate::reconcile::fixture::leased::{LEASE, LIVE, asked, entry, leased, set_sessions};
+    use crate::reconcile::fixture::{NOW, at, edit};
+
+    const WELL: Wish = Wish::Session(None);
+
+    fn with(sessions: Vec<SessionStatus>) -> Observed {
+        let mut observed = leased();
+        let mut all = super::sessions(&observed.object).to_vec();
+        all.extend(sessions);
+        set_sessions(&mut observed, all);
+        observed
+    }
+
+    #[test]
+    fn the_session_of_the_secret_is_noted_as_such_with_its_leases() {
+        let mut observed = leased();
+        set_sessions(&mut observed, vec![entry(LIVE)]);
+        let noted = noted(&observed);
+        assert!(noted[0].committed);
+        assert_eq!(noted[0].lease_ids, [LEASE]);
+        assert_eq!(step(&leased(), WELL, None), Step::Rest(None));
+    }
+
+    #[test]
+    fn a_replaced_session_gets_its_time_once_everything_runs_with_the_new_one() {
+        let old = SessionStatus {
+            committed: true,
+            ..entry("old")
+        };
+        let mut observed = with(vec![old]);
+        observed.rolled_out = false;
+        assert_eq!(noted(&observed)[1].retire_time, None);
+        observed.rolled_out = true;
+        let retire = noted(&observed)[1].retire_time.clone();
+        assert_eq!(
+            retire,
+            Some(Time(at(NOW + 600))),
+            "the overlap is ten minutes"
+        );
+        assert!(is_kept(&noted(&observed)[1], &observed));
+        let step = step(&observed, WELL, None);
+        assert_eq!(step, Step::Rest(Some(at(NOW + 600))));
+    }
+
+    #[test]
+    fn a_session_that_cannot_be_committed_any_more_is_let_go_and_never_kept_alive() {
+        let observed = with(vec![entry("orphan")]);
+        assert_eq!(step(&observed, WELL, None), Step::LetGo("orphan".into()));
+        assert!(!is_kept(&entry("orphan"), &observed));
+        let mut deferred = observed;
+        deferred.tended.deferred.insert("orphan".into());
+        assert_eq!(step(&deferred, WELL, None), Step::Rest(None));
+    }
+
+    #[test]
+    fn a_record_that_was_written_for_another_object_names_no_live_session() {
+        let mut observed = leased();
+        observed.record.as_mut().unwrap().owner_uid = "somebody else".into();
+        assert_eq!(live(&observed), None);
+        assert_eq!(step(&observed, WELL, None), Step::Issue(Cause::Missing));
+        assert_eq!(step(&asked(), WELL, None), Step::Issue(Cause::Missing));
+    }
+
+    #[test]
+    fn a_session_that_was_renewed_is_not_over_before_every_renewal_that_may_have_been_is() {
+        let orphan = entry("orphan");
+        assert!(!is_over(&orphan, at(NOW + 7200)));
+        assert!(is_over(&orphan, at(NOW + 7260)));
+        let used = SessionStatus {
+            committed: true,
+            ..orphan
+        };
+        assert!(!is_over(&used, at(NOW + 7260)));
+        // Its three hours once more, five minutes by which the status may lag, and one for the clocks.
+        assert!(is_over(&used, at(NOW + 7200 + 3 * 3600 + 300 + 60)));
+        let endless = SessionStatus {
+            expiration_time: None,
+            ..used
+        };
+        assert!(!is_over(&endless, at(NOW + 1_000_000_000)));
+    }
+
+    #[test]
+    fn the_end_of_an_object_revokes_then_hands_over_and_leaves_what_it_shall_leave() {
+        let mut observed = leased();
+        let metadata = &mut std::sync::Arc::make_mut(&mut observed.object).metadata;
+        metadata.finalizers = Some(vec![FINALIZER.into()]);
+        metadata.deletion_timestamp = Some(Time(at(NOW - 59)));
+        assert!(is_parting(&observed.object));
+        assert_eq!(parting(&observed), Parting::Revoke);
+        observed.now = at(NOW + 1);
+        assert_eq!(parting(&observed), Parting::HandOver);
+        edit(
+            &mut observed,
+            "/lease",
+            json!({ "revokeOnDelete": "Leave" }),
+        );
+        assert_eq!(parting(&observed), Parting::Leave);
+    }
+}

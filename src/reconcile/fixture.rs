@@ -1,6 +1,8 @@
 //! A small world for the tests of the pure steps: VaultSecret `shop/orders`, which copies `secret/shop/orders` into a
 //! Secret of its own name, with everything that it needs. A test takes it and changes what it is about.
 
+pub mod leased;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};

@@ -177,3 +177,73 @@ fn place<'a>(job: &'a Job, accessor: &'a str) -> [&'a str; 4] {
     let key = &job.destination.key;
     [&job.uid, &key.namespace, &key.name, accessor]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fixture::leased::{LEASE, LIVE, asked, issued};
+    use crate::reconcile::fixture::{NOW, at, edit, job, keys};
+
+    #[test]
+    fn what_was_sealed_beside_the_record_is_had_again_for_that_secret_and_session_only() {
+        let observed = asked();
+        let (wanted, issued) = (job(&observed), issued(&observed));
+        let had = unseal(&wanted, LIVE, issued.sealed.clone(), &keys())
+            .ok()
+            .unwrap();
+        assert_eq!(had.session, issued.session);
+        assert_eq!(had.values[0].record, issued.values[0].record);
+        let text = |issued: &Issued| issued.values[0].data.as_ref().unwrap().expose().to_owned();
+        assert_eq!(text(&had), text(&issued));
+        for (accessor, sealed) in [("other", issued.sealed.clone()), (LIVE, None)] {
+            assert!(unseal(&wanted, accessor, sealed, &keys()).is_err());
+        }
+        let mut renamed = asked();
+        edit(&mut renamed, "/destination/name", "elsewhere".into());
+        assert!(unseal(&job(&renamed), LIVE, issued.sealed, &keys()).is_err());
+    }
+
+    #[test]
+    fn values_that_are_too_long_are_not_sealed() {
+        let observed = asked();
+        let mut issued = issued(&observed);
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_SEALED));
+        let long = SecretJson::parse(Zeroizing::new(long)).ok().unwrap();
+        issued.values[0].data = Some(Arc::new(long));
+        let sealed = seal(&job(&observed), &issued.session, &issued.values, &keys());
+        assert_eq!(sealed.unwrap(), None);
+    }
+
+    #[test]
+    fn a_reply_with_a_lease_is_recorded_with_it_one_without_by_its_content_and_none_as_missing() {
+        let observed = asked();
+        let wanted = job(&observed);
+        let source = &wanted.issued[0];
+        let of = |reply| of_reply(&wanted, source, reply, at(NOW), &keys());
+        let reply = |text: &str, lease| vault::Issued {
+            data: SecretJson::parse(Zeroizing::new(text.into())).ok().unwrap(),
+            lease,
+            token: None,
+        };
+        let lease = vault::Lease {
+            id: LEASE.into(),
+            duration: std::time::Duration::from_mins(1),
+            renewable: true,
+        };
+        let (value, life) = of(Some(reply("{}", Some(lease))));
+        assert!(matches!(
+            value.record,
+            SourceRecord::Lease { seconds: 60, .. }
+        ));
+        assert_eq!(life.map(|(id, _)| id).as_deref(), Some(LEASE));
+        let record = |text| of(Some(reply(text, None))).0.record;
+        assert_eq!(record("{}"), record("{}"));
+        assert_ne!(record("{}"), record(r#"{"a":1}"#));
+        let (nothing, _) = of(None);
+        assert!(nothing.data.is_none());
+        assert!(matches!(
+            nothing.record,
+            SourceRecord::Static { missing: true, .. }
+        ));
+    }
+}

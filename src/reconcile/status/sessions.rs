@@ -109,3 +109,76 @@ fn timeless(status: &VaultSecretStatus) -> VaultSecretStatus {
     }
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::fixture::leased::{LEASE, leased, lives};
+    use crate::reconcile::fixture::{NOW, at};
+    use crate::reconcile::status;
+
+    fn told(observed: &Observed) -> VaultSecretStatus {
+        status::synced(observed, observed.record.as_ref().unwrap())
+    }
+
+    fn renewed(observed: &mut Observed, second: i64) {
+        observed.now = at(second);
+        let hours = std::time::Duration::from_hours(3);
+        let lives = observed.tended.live.as_mut().unwrap();
+        for life in lives.leases.values_mut() {
+            *life = life.map(|life| life.renewed(at(second), hours, true));
+        }
+        lives.token = lives
+            .token
+            .map(|life| life.renewed(at(second), hours, true));
+    }
+
+    #[test]
+    fn the_status_tells_when_credentials_end_and_what_is_due_before() {
+        let status = told(&leased());
+        assert_eq!(status.expiration_time, Some(whole_seconds(at(NOW + 7200))));
+        assert_eq!(status.next_action, Some(NextAction::Renew));
+        let source = &status.sources[0];
+        assert_eq!(source.lease_id.as_deref(), Some(LEASE));
+        assert_eq!(
+            source.token_expiration_time,
+            Some(whole_seconds(at(NOW + 7200)))
+        );
+    }
+
+    #[test]
+    fn a_renewal_is_no_news_until_the_times_are_off_by_five_minutes() {
+        let mut observed = leased();
+        let before = observed.object.status.clone().unwrap();
+        renewed(&mut observed, NOW - 3600 + 299);
+        assert_eq!(told(&observed), before);
+        renewed(&mut observed, NOW - 3600 + 300);
+        assert_ne!(told(&observed), before);
+    }
+
+    #[test]
+    fn other_news_brings_the_times_up_to_date_as_well() {
+        let mut observed = leased();
+        renewed(&mut observed, NOW - 3500);
+        observed.tended.trouble = Some("no".into());
+        let status = told(&observed);
+        assert_eq!(
+            status.expiration_time,
+            Some(whole_seconds(at(NOW - 3500 + 3 * 3600)))
+        );
+    }
+
+    #[test]
+    fn a_token_that_ends_before_its_leases_is_told_of() {
+        let mut observed = leased();
+        assert_eq!(warning(&observed), None);
+        let short = crate::holdings::Lives {
+            token: lives().token.map(Life::ending),
+            ..lives()
+        };
+        observed.tended.live = Some(short);
+        assert!(warning(&observed).is_some_and(|text| text.contains("token_period")));
+        let status = told(&observed);
+        assert_eq!(status.next_action, Some(NextAction::Rotate));
+    }
+}

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use serde_json::json;
-use vaultbridge_e2e::run;
 use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
+use vaultbridge_e2e::{GroundOptions, run, run_alone};
 
 use super::{another_user, database_user, issues, only_users};
 
@@ -110,5 +110,35 @@ fn a_suspended_object_keeps_its_credentials_alive() -> Result<()> {
         })
         .await?;
         t.logs_in(&secret).await
+    })
+}
+
+#[test]
+fn a_restart_with_fifty_live_leases_issues_and_writes_nothing() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let sources = format!("sources: [{{ name: db, read: {{ path: {path} }} }}]");
+        t.carry_many("db", 50, &sources).await?;
+        for number in 0..50 {
+            t.ready(&format!("db-{number}")).await?;
+        }
+        t.operator()?.kill()?;
+        let mark = t.mark().await?;
+        t.operator()?.start_again()?;
+        t.operator()?.ready().await?;
+        let metric = r#"vaultbridge_reconcile_total{outcome="in_sync""#;
+        until("a pass over each object", SOON, async || {
+            let passes = t.operator()?.metric(metric).await?;
+            Ok((passes >= Some(50.0)).then_some(()))
+        })
+        .await?;
+        assert_eq!(issues(t, &mark, &path)?, 0);
+        let writes = t.kube_requests(&mark).await?.writes();
+        assert_eq!(writes.len(), 0, "{writes}");
+        assert_eq!(t.database_users().await?.len(), 50);
+        for secret in t.secrets_now("db-").await? {
+            t.logs_in(&secret).await?;
+        }
+        Ok(())
     })
 }
