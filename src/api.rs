@@ -10,6 +10,7 @@ pub mod crd;
 pub mod destination;
 pub mod lease;
 pub mod reason;
+pub mod rollout;
 pub mod source;
 pub mod status;
 pub mod vault_connection;

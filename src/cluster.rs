@@ -15,6 +15,7 @@ pub mod secrets;
 pub mod status;
 pub mod tokens;
 pub mod vault_secrets;
+pub mod workloads;
 pub mod write_error;
 
 pub use caches::{Caches, Key};

@@ -28,7 +28,10 @@ mod publish;
 mod refusals;
 mod report;
 mod resolve;
+mod restart;
 mod revoke;
+mod rolled_out;
+pub mod rollout;
 mod sessions;
 mod settle;
 mod status;
@@ -185,11 +188,14 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
         Ok(Err(_)) => lost("the pass took too long and was given up"),
         Err(_) => lost("the pass panicked; the operator's log has the place"),
     };
+    let rolled = restart::restart(&observed, &ended.outcome, &context).await;
     observed.object = context
         .overlay
         .latest(observed.uid(), observed.object.clone());
     if let Outcome::Applied(Trigger::Issued(_), applied) = &ended.outcome {
         observed.record = Some(applied.record.clone());
+        observed.rolled_out =
+            rolled_out::was_waited_for(&observed.object, &applied.record, observed.now);
         let lost = observed.tended.lost.take();
         observed.tended = Tended {
             lost,
@@ -199,6 +205,7 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     let report = report::report(&observed, ended.job.as_ref(), ended.outcome);
     let report = report::with_tidied(&observed, report, ended.tidied);
     let report = report::with_sessions(&observed, report, ended.again);
+    let report = rollout::with_rollout(&observed, report, rolled);
     let action = publish::publish(&observed, report, &context).await;
     // It may have been deleted while the pass was under way; what was kept of it must not come back.
     let key = Key::of(&observed.object.metadata);

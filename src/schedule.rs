@@ -64,6 +64,18 @@ pub fn backoff(attempt: u32, seed: &str) -> Duration {
     )
 }
 
+/// How long to wait before something is looked at again that has lasted for `since`: a quarter of that, at least `first` and at
+/// most `last`, and up to a fifth shorter or longer by `seed`, which names the object. It needs no count of the looks, so it
+/// goes on where it was after a restart.
+pub fn growing(seed: &str, since: Duration, first: Duration, last: Duration) -> Duration {
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    vary(
+        (since / 4).max(first).min(last),
+        BACKOFF_JITTER_PERCENT,
+        fraction("growing", seed, seconds),
+    )
+}
+
 /// Reads a duration as people write it into a spec, such as `10m`, `1h30m` or `0s`.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let fail = |problem| DurationError {
@@ -224,6 +236,30 @@ mod tests {
             );
         }
         assert_ne!(backoff(3, "one"), backoff(3, "two"));
+    }
+
+    #[test]
+    fn what_lasts_is_looked_at_less_and_less_often() {
+        let (first, last) = (Duration::from_secs(1), Duration::from_secs(15));
+        let pause = |since| growing("uid", Duration::from_secs(since), first, last).as_millis();
+        for (since, plain) in [
+            (0, 1000),
+            (4, 1000),
+            (20, 5000),
+            (60, 15_000),
+            (86_400, 15_000),
+        ] {
+            let range = plain * 8 / 10..=plain * 12 / 10;
+            assert!(
+                range.contains(&pause(since)),
+                "{since} s: {} ms",
+                pause(since)
+            );
+        }
+        assert_ne!(
+            growing("one", last, first, last),
+            growing("two", last, first, last)
+        );
     }
 
     #[test]

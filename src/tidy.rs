@@ -59,8 +59,23 @@ const LAYERS: &[(&str, &str)] = &[
 
 /// The files of `src/reconcile/` that decide, and so are pure.
 const PURE_STEPS: &[&str] = &[
-    "resolve", "issued", "paths", "claim", "entries", "tended", "wish", "decide", "settle",
-    "values", "refusals", "failure", "build", "report", "status",
+    "resolve",
+    "issued",
+    "paths",
+    "claim",
+    "entries",
+    "tended",
+    "wish",
+    "decide",
+    "settle",
+    "values",
+    "refusals",
+    "failure",
+    "build",
+    "report",
+    "status",
+    "rollout",
+    "rolled_out",
 ];
 
 /// What pure steps may use. Of `cluster`, `connections`, `objects` and `vault` that is plain data: what a watch brought, what

@@ -19,16 +19,24 @@ pub const VAULT_NAMESPACE: &str = r"self == '' || (self.matches('^[^/%?#\\x00-\\
 pub const VAULT_NAMESPACE_FIX: &str =
     "must be a Vault namespace such as team-a or team-a/dev, without a leading slash";
 
-/// The schema of a label selector, bounded as labels themselves are.
+/// The schema of a selector of namespaces.
 pub fn bounded_selector(_: &mut SchemaGenerator) -> Schema {
+    selector(
+        "namespace",
+        "as everywhere in Kubernetes, an empty selector `{}` matches every namespace",
+    )
+}
+
+/// The schema of a label selector, bounded as labels themselves are; of what, and what an empty one means.
+pub fn selector(of: &str, when_empty: &str) -> Schema {
     schemars::json_schema!({
         "type": "object",
         "x-kubernetes-map-type": "atomic",
-        "description": "Labels of namespaces. As everywhere in Kubernetes, an empty selector `{}` matches every namespace.",
+        "description": format!("Labels of {of}s; {when_empty}."),
         "properties": {
             "matchLabels": {
                 "type": "object",
-                "description": "Labels that a namespace must have, all of them.",
+                "description": format!("Labels that a {of} must have, all of them."),
                 "maxProperties": 64,
                 "additionalProperties": { "type": "string", "maxLength": 63 },
             },

@@ -12,6 +12,8 @@ pub const READY: &str = "Ready";
 pub const AUTHENTICATED: &str = "Authenticated";
 /// The last attempt to bring the Secret up to date succeeded.
 pub const SYNCED: &str = "Synced";
+/// Everything that `spec.rollout` names runs with what the Secret holds.
+pub const ROLLED_OUT: &str = "RolledOut";
 
 /// A condition's message may have at most 32,768 characters; ours stay readable.
 pub const MAX_MESSAGE_BYTES: usize = 2_000;

@@ -21,6 +21,10 @@ pub enum Reason {
     LeaseLost,
     /// Credentials could not be renewed. They are in the Secret and work still; it is tried again, and new ones are issued before they end.
     RenewalFailed,
+    /// Everything that `spec.rollout` names runs with what the Secret holds. Nothing to do.
+    RolledOut,
+    /// What `spec.rollout` names is being restarted, or will be. Nothing to do.
+    RollingOut,
     /// The object asks for something that cannot be. The message names the field; change it.
     InvalidSpec,
     /// There is no VaultConnection of that name. Create it, or correct `spec.connectionRef.name`.
@@ -60,6 +64,10 @@ pub enum Reason {
     QuotaExceeded,
     /// The API server or an admission policy refuses the Secret. The message carries its words.
     AdmissionDenied,
+    /// A workload that `spec.rollout` names does not exist. Create it, or correct the target; it is found without help.
+    RolloutTargetNotFound,
+    /// A workload that was restarted does not get done with it: its pods do not start, or something holds it. Look at the workload.
+    RolloutStalled,
     /// The namespace is being deleted; nothing is written into it any more.
     NamespaceTerminating,
     /// The API server does not answer as it should. Recovery is automatic.
@@ -70,13 +78,15 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Synced,
         Self::LoggedIn,
         Self::Connected,
         Self::Suspended,
         Self::LeaseLost,
         Self::RenewalFailed,
+        Self::RolledOut,
+        Self::RollingOut,
         Self::InvalidSpec,
         Self::ConnectionNotFound,
         Self::ConnectionNotAllowed,
@@ -96,6 +106,8 @@ impl Reason {
         Self::SecretConflict,
         Self::QuotaExceeded,
         Self::AdmissionDenied,
+        Self::RolloutTargetNotFound,
+        Self::RolloutStalled,
         Self::NamespaceTerminating,
         Self::KubernetesUnavailable,
         Self::InternalError,
@@ -110,6 +122,8 @@ impl Reason {
             Self::Suspended => "Suspended",
             Self::LeaseLost => "LeaseLost",
             Self::RenewalFailed => "RenewalFailed",
+            Self::RolledOut => "RolledOut",
+            Self::RollingOut => "RollingOut",
             Self::InvalidSpec => "InvalidSpec",
             Self::ConnectionNotFound => "ConnectionNotFound",
             Self::ConnectionNotAllowed => "ConnectionNotAllowed",
@@ -129,6 +143,8 @@ impl Reason {
             Self::SecretConflict => "SecretConflict",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::AdmissionDenied => "AdmissionDenied",
+            Self::RolloutTargetNotFound => "RolloutTargetNotFound",
+            Self::RolloutStalled => "RolloutStalled",
             Self::NamespaceTerminating => "NamespaceTerminating",
             Self::KubernetesUnavailable => "KubernetesUnavailable",
             Self::InternalError => "InternalError",

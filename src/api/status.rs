@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rollout::{RolloutLook, RolloutStatus};
+
 /// What the operator last reported. Everything here can be rebuilt from the Secret and from Vault.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -49,7 +51,18 @@ pub struct VaultSecretStatus {
     #[schemars(length(max = 16))]
     pub sessions: Vec<SessionStatus>,
 
+    /// What each workload of spec.rollout was last restarted for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
+    pub rollouts: Vec<RolloutStatus>,
+
+    /// What the workloads of spec.rollout were compared with when all of them were last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_look: Option<RolloutLook>,
+
     /// `Ready`: the Secret holds what this object asks for. `Authenticated`: Vault lets us in. `Synced`: the last attempt succeeded.
+    /// `RolledOut`: all workloads of spec.rollout run with what the Secret holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bounded::{OBJECT_NAME, OBJECT_NAME_FIX, VAULT_NAMESPACE, VAULT_NAMESPACE_FIX};
 use super::destination::Destination;
 use super::lease::{LeasePolicy, Refresh};
+use super::rollout::Rollout;
 use super::source::Source;
 use super::status::VaultSecretStatus;
 
@@ -125,6 +126,10 @@ pub struct VaultSecretSpec {
     /// What becomes of credentials that Vault issued.
     #[serde(default)]
     pub lease: LeasePolicy,
+
+    /// What to restart when the content of the Secret changes.
+    #[serde(default)]
+    pub rollout: Rollout,
 }
 
 /// The VaultConnection to use.

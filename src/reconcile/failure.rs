@@ -87,6 +87,10 @@ impl Failure {
             | Reason::VaultSealed
             | Reason::RateLimited
             | Reason::SecretConflict
+            | Reason::RolledOut
+            | Reason::RollingOut
+            | Reason::RolloutTargetNotFound
+            | Reason::RolloutStalled
             | Reason::NamespaceTerminating
             | Reason::KubernetesUnavailable
             | Reason::InternalError => None,
@@ -133,6 +137,10 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::Connected
         | Reason::Suspended
         | Reason::LeaseLost
-        | Reason::RenewalFailed => Retry::Backoff,
+        | Reason::RenewalFailed
+        | Reason::RolledOut
+        | Reason::RollingOut
+        | Reason::RolloutTargetNotFound
+        | Reason::RolloutStalled => Retry::Backoff,
     }
 }

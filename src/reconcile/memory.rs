@@ -26,6 +26,8 @@ pub struct Memory {
     pub answered: u64,
     /// How often in a row a Secret under an earlier name could not be deleted.
     pub untidy: u32,
+    /// The last look at workloads that are not through.
+    pub workloads: Option<WorkloadsSeen>,
     /// How often in a row the status could not be written.
     pub status_attempts: u32,
 }
@@ -35,6 +37,17 @@ impl Memory {
     pub fn is_nudged(&self) -> bool {
         self.nudges > self.answered
     }
+}
+
+/// A look at workloads that found something in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkloadsSeen {
+    /// The revision of the Secret then.
+    pub revision: i64,
+    /// When it was.
+    pub at: Timestamp,
+    /// When the next one is due.
+    pub due: Timestamp,
 }
 
 /// A Secret that held our data.

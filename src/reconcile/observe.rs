@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::memory::Memory;
+use super::rolled_out::was_waited_for;
 use super::tended::Tended;
 use super::world::World;
 use crate::api::VaultSecret;
@@ -39,7 +40,7 @@ pub struct Observed {
     pub memory: Memory,
     /// What looking after its sessions came to.
     pub tended: Tended,
-    /// Whether everything that uses the Secret runs with what it holds now.
+    /// Whether everything that uses the Secret runs with what it holds now, or was waited for long enough.
     pub rolled_out: bool,
     /// When the operator started.
     pub started: Timestamp,
@@ -70,6 +71,8 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
     let (caches, spec) = (&context.caches, &object.spec);
     let target_key = Key::new(&key.namespace, object.target_name());
     let target = caches.secrets.get(&target_key);
+    let record = target.as_deref().and_then(record_of);
+    let now = context.clock.now();
     let named = target.as_deref().map(names_on).unwrap_or_default();
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
     Observed {
@@ -78,16 +81,18 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         service_account: caches
             .service_accounts
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
-        record: target.as_deref().and_then(record_of),
         rivals: context.objects.rivals(&target_key, &uid, &named),
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         memory: context.memories.get(&uid),
         tended: Tended::default(),
-        rolled_out: true,
+        rolled_out: record
+            .as_ref()
+            .is_none_or(|record| was_waited_for(&object, record, now)),
         started: context.started,
-        now: context.clock.now(),
+        now,
         object,
         target,
+        record,
     }
 }
 

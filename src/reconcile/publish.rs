@@ -22,6 +22,7 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         notice,
         trouble,
         untidy,
+        rollout,
         outcome,
         reason,
         ready,
@@ -56,8 +57,9 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
         context.memories.status_written(uid);
     }
     // An event about trouble goes with its status: it would be told again with each try. What was done is done, and told now.
-    let notice = notice.filter(|notice| pause.is_none() || !notice.warning);
-    for notice in [notice, untidy].into_iter().flatten() {
+    let mut told = notice.into_iter().chain(rollout).collect::<Vec<_>>();
+    told.retain(|notice| pause.is_none() || !notice.warning);
+    for notice in told.into_iter().chain(untidy) {
         context
             .events
             .publish(&notice, &observed.object.object_ref(&()))

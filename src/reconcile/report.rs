@@ -58,6 +58,8 @@ pub struct Report {
     pub trouble: Option<Trouble>,
     /// Why a Secret under an earlier name is still there, and the event about that, if it is news.
     pub untidy: Option<(Trouble, Option<Notice>)>,
+    /// What to tell of restarts of workloads: see `rollout.rs`.
+    pub rollout: Vec<Notice>,
     /// The word for metrics and logs.
     pub outcome: &'static str,
     /// Why, for metrics and logs; `None` while there is nothing to say.
@@ -143,6 +145,7 @@ fn looked(observed: &Observed, known_good: Option<KnownGood>) -> Memory {
         answered: observed.memory.nudges,
         nudges: observed.memory.nudges,
         untidy: observed.memory.untidy,
+        workloads: observed.memory.workloads,
         status_attempts: observed.memory.status_attempts,
     }
 }
@@ -326,6 +329,7 @@ fn finish(
         notice,
         trouble: None,
         untidy: None,
+        rollout: Vec::new(),
         outcome,
         reason,
         next,

@@ -11,7 +11,9 @@ use super::failure::Failure;
 use super::observe::Observed;
 use super::resolve::Job;
 use crate::api::Reason;
-use crate::api::condition::{AUTHENTICATED, READY, SYNCED, Verdict, find, is_true, whole_seconds};
+use crate::api::condition::{
+    AUTHENTICATED, READY, ROLLED_OUT, SYNCED, Verdict, find, is_true, whole_seconds,
+};
 use crate::api::status::{SourceStatus, SourceType, VaultSecretStatus};
 use crate::holdings::Lives;
 use crate::lease::Life;
@@ -23,6 +25,7 @@ const STALE_AT_LEAST_SECONDS: i64 = 600;
 
 /// The Secret holds what is asked for.
 pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
+    let before = observed.object.status.clone().unwrap_or_default();
     let name = observed.object.target_name();
     let lives = observed.tended.live.as_ref();
     let sources = record
@@ -64,6 +67,8 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
         secret_name: Some(name.into()),
         last_change_time: Some(whole_seconds(record.time)),
         sources: sources.collect(),
+        rollouts: before.rollouts,
+        rollout_look: before.rollout_look,
         conditions: conditions(observed, &verdicts),
         ..VaultSecretStatus::default()
     };
@@ -212,7 +217,8 @@ fn conditions(observed: &Observed, verdicts: &[(&str, Verdict)]) -> Vec<Conditio
             }),
         }
     };
-    [READY, AUTHENTICATED, SYNCED]
+    // Of the last one `rollout.rs` says whether it stays so.
+    [READY, AUTHENTICATED, SYNCED, ROLLED_OUT]
         .iter()
         .filter_map(one)
         .collect()

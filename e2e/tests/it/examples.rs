@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::ground::JWT_AUTH;
 use vaultbridge_e2e::operator::{NAMESPACE, project};
 use vaultbridge_e2e::vault_server::{DatabaseRole, Listener, Role};
-use vaultbridge_e2e::{Tenant, objects, run};
+use vaultbridge_e2e::{Tenant, objects, run, says};
 
 fn folder() -> PathBuf {
     project().join("deploy/examples")
@@ -154,6 +154,9 @@ fn the_examples_of_sources_become_secrets() -> Result<()> {
         ];
         becomes(t, "minimal", "orders", &orders).await?;
         becomes(t, "refresh", "orders-fresh", &orders).await?;
+        becomes(t, "rollout", "orders-restarting", &orders).await?;
+        let missing = t.complains("orders-restarting", "RolloutTargetNotFound");
+        says(&missing.await?, &["Deployment orders does not exist"])?;
         becomes(t, "optional-source", "orders-with-overrides", &orders).await?;
         t.put("shop/orders", json!({ "username": "a newer name" }))
             .await?;

@@ -15,5 +15,6 @@ mod missing;
 mod ownership;
 mod program;
 mod refused;
+mod rollout;
 mod secret;
 mod values;

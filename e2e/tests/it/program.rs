@@ -1,7 +1,7 @@
 //! The program is told what it needs, says at once what is wrong, shows how it is, and ends when asked to.
 
 mod ends;
-mod lacks;
+pub mod lacks;
 mod pages;
 mod rights;
 mod starts;

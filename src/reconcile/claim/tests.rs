@@ -101,7 +101,7 @@ fn a_retained_secret_goes_to_its_name_even_if_an_older_object_wants_it() {
 }
 
 #[test]
-fn a_secret_that_is_being_deleted_is_waited_for() {
+fn a_secret_that_is_being_deleted_was_waited_for() {
     let mut observed = fixture::synced();
     fixture::touch(&mut observed, |secret| secret.deleting = true);
     let failure = refusal(&observed);

@@ -160,7 +160,7 @@ fn what_the_object_depends_on_is_named_when_it_is_not_there() {
 }
 
 #[test]
-fn a_connection_that_was_not_looked_at_is_waited_for() {
+fn a_connection_that_was_not_looked_at_was_waited_for() {
     let mut observed = fresh();
     observed.connection = ConnectionView::Pending;
     assert!(matches!(resolve(&observed), Ok(None)));

@@ -15,9 +15,10 @@ use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, run_alone};
 
 use super::rights::granted;
+use crate::rollout::workloads::{ROLLOUTS, WORKLOADS, workload};
 
 /// A verb and a resource.
-type Right = (&'static str, &'static str);
+pub type Right = (&'static str, &'static str);
 
 /// What becomes of an operator that is started without a right to list or watch, or to read its key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ const AT_THE_START: [(Right, Start); 13] = [
     (("watch", "configmaps"), Start::Runs),
 ];
 
-const AT_WORK: [Right; 11] = [
+const AT_WORK: [Right; 23] = [
     ("get", "vaultsecrets"),
     ("patch", "vaultsecrets"),
     ("update", "vaultsecrets/status"),
@@ -58,6 +59,18 @@ const AT_WORK: [Right; 11] = [
     ("create", "events"),
     ("patch", "events"),
     ("get", "configmaps"),
+    ("get", "deployments"),
+    ("list", "deployments"),
+    ("patch", "deployments"),
+    ("get", "statefulsets"),
+    ("list", "statefulsets"),
+    ("patch", "statefulsets"),
+    ("get", "daemonsets"),
+    ("list", "daemonsets"),
+    ("patch", "daemonsets"),
+    ("get", "rollouts"),
+    ("list", "rollouts"),
+    ("patch", "rollouts"),
 ];
 
 /// The API server's words for a right that somebody lacks.
@@ -171,7 +184,7 @@ fn an_operator_that_may_not_look_at_something_says_at_what_and_is_not_ready_wher
 }
 
 /// Sets the operator's rights, and waits until they are in force.
-async fn lacks(t: &Tenant, lacking: Option<Right>, of: Right) -> Result<()> {
+pub async fn lacks(t: &Tenant, lacking: Option<Right>, of: Right) -> Result<()> {
     grant(t, operator::ACCOUNT, lacking).await?;
     let control_plane = t.ground().control_plane();
     let client = control_plane
@@ -185,6 +198,8 @@ async fn lacks(t: &Tenant, lacking: Option<Right>, of: Right) -> Result<()> {
     let group = match resource {
         "events" => "events.k8s.io",
         "vaultsecrets" | "vaultconnections" => "vaultbridge.dev",
+        "deployments" | "statefulsets" | "daemonsets" => "apps",
+        "rollouts" => "argoproj.io",
         _ => "",
     };
     let question = SelfSubjectAccessReview {
@@ -260,8 +275,46 @@ async fn provoke(t: &Tenant, secure: &Tenant, right: Right) -> Result<()> {
         ("get", "configmaps") => {
             secure.connect(by_reference(secure, "30s")).await?;
         }
+        (verb @ ("get" | "list" | "patch"), plural) => restart(t, verb, plural).await?,
         other => anyhow::bail!("find out how {other:?} is needed"),
     }
+    Ok(())
+}
+
+/// Has the operator restart a workload that it is told of by name or by label, and sees it say that it may not.
+async fn restart(t: &Tenant, verb: &str, plural: &str) -> Result<()> {
+    let kinds = WORKLOADS.iter().find(|(_, of)| *of == plural);
+    let (kind, _) = kinds.with_context(|| format!("find the kind of {plural}"))?;
+    let target = match verb {
+        "list" => json!({ "kind": kind, "selector": { "matchLabels": { "uses": "told" } } }),
+        _ => json!({ "kind": kind, "name": "told" }),
+    };
+    let minimal = json!({ "minInterval": "0s", "targets": [target] });
+    t.patch(
+        "VaultSecret",
+        "told",
+        &json!({ "spec": { "rollout": minimal } }),
+    )
+    .await?;
+    if verb == "patch" {
+        t.reports("told", "RolledOut", "True", "RolledOut").await?;
+        t.password("told", &format!("password for {plural}"))
+            .await?;
+    }
+    let right = format!("cannot {verb} resource \"{plural}\"");
+    t.wait(
+        "VaultSecret",
+        "told",
+        &format!("to say {right}"),
+        |object| {
+            let condition = vaultbridge_e2e::tenant::condition(object, "RolledOut");
+            condition.is_some_and(|condition| {
+                let message = condition["message"].as_str().unwrap_or_default();
+                condition["reason"] == "AdmissionDenied" && message.contains(&right)
+            })
+        },
+    )
+    .await?;
     Ok(())
 }
 
@@ -281,6 +334,10 @@ fn an_operator_that_may_not_do_something_says_what_as_soon_as_it_is_needed() -> 
         secure.connection_is("True", "Connected").await?;
         for name in ["app", "other", "told", "told-twice"] {
             t.app(name, "first password", "1s").await?;
+        }
+        t.apply(ROLLOUTS).await?;
+        for (kind, _) in WORKLOADS {
+            workload(t, kind, "told", 0, &json!({})).await?;
         }
         t.delete("Secret", "told-twice").await?;
         let words = ["created it again"];

@@ -9,6 +9,8 @@ use vaultbridge_e2e::vault_server::{DatabaseRole, Listener};
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, operator, run_alone};
 
+use crate::rollout::workloads::{ROLLOUTS, WORKLOADS, workload};
+
 /// What the manifest grants, as `verb resource`.
 pub(super) fn granted(manifest: &[Value]) -> BTreeSet<String> {
     let texts = |value: &Value| -> Vec<String> {
@@ -76,6 +78,22 @@ async fn busy_day(t: &Tenant) -> Result<()> {
     .await?;
     t.secret_with("renamed", "password", "second password")
         .await?;
+    t.apply(ROLLOUTS).await?;
+    let mut targets = Vec::new();
+    for (kind, _) in WORKLOADS {
+        workload(t, kind, "app", 0, &json!({})).await?;
+        targets.push(json!({ "kind": kind, "name": "app" }));
+        targets.push(json!({ "kind": kind, "selector": { "matchLabels": { "uses": "app" } } }));
+    }
+    let rollout = json!({ "spec": { "rollout": { "targets": targets } } });
+    t.patch("VaultSecret", "app", &rollout).await?;
+    t.reports("app", "RolledOut", "True", "RolledOut").await?;
+    t.password("app", "third password").await?;
+    for (kind, _) in WORKLOADS {
+        let words = format!("restarted {kind} app");
+        t.event("VaultSecret", "app", "RollingOut", &[&words])
+            .await?;
+    }
     let path = t.database(&DatabaseRole::default()).await?;
     t.carry(
         "issued",

@@ -1,0 +1,39 @@
+//! Whether a restart is still to come, or under way, as the object's status tells: what was replaced in the Secret is in use until then.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::condition::{ROLLED_OUT, is_true};
+use crate::api::rollout::{RolloutLook, RolloutTarget};
+use crate::api::{VaultSecret, VaultSecretStatus};
+use crate::record::{Record, request_hash};
+
+/// How long replaced credentials wait for a restart that does not get done: its own controller has given up by then.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(20);
+
+/// How many hexadecimal digits of a hash stand for a list of targets.
+const DIGITS: usize = 10;
+
+/// Whether everything that uses the Secret runs with that revision of it, as the object's status tells. True without targets.
+pub fn is_rolled_out(object: &VaultSecret, revision: i64) -> bool {
+    let targets = &object.spec.rollout.targets;
+    let told = |status: &VaultSecretStatus| {
+        is_true(&status.conditions, ROLLED_OUT)
+            && status.rollout_look == Some(look(targets, revision))
+    };
+    targets.is_empty() || object.status.as_ref().is_some_and(told)
+}
+
+/// Whether nothing is to be waited for before replaced credentials are let go: everything runs with what that record tells of, or had
+/// long enough to.
+pub fn was_waited_for(object: &VaultSecret, record: &Record, now: Timestamp) -> bool {
+    is_rolled_out(object, record.revision) || now.duration_since(record.time) > PATIENCE
+}
+
+/// What the targets are compared with.
+pub fn look(targets: &[RolloutTarget], revision: i64) -> RolloutLook {
+    // Plain structs always serialize; if they ever did not, the targets would only be looked at less often.
+    let text = serde_json::to_string(targets).unwrap_or_default();
+    let mut targets = request_hash(&text);
+    targets.truncate(DIGITS);
+    RolloutLook { revision, targets }
+}
