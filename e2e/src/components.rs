@@ -60,6 +60,18 @@ pub static KUBERNETES: Part = Part {
     own: None,
 };
 
+/// Nodes and pods that are only pretended: what a kubelet would say of them is said by one program for all.
+pub static KWOK: Part = Part {
+    name: "kwok",
+    pins: &["go.mod", "go.sum"],
+    recipe: Recipe::Go {
+        packages: &["sigs.k8s.io/kwok/cmd/kwok"],
+        ldflags: "-s -w",
+    },
+    programs: &["kwok"],
+    own: None,
+};
+
 /// The OpenBao server.
 pub static OPENBAO: Part = Part {
     name: "openbao",
@@ -121,7 +133,15 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 6] = [&ETCD, &KUBERNETES, &OPENBAO, &VAULT, &POSTGRES, &CARGO_DENY];
+pub static ALL: [&Part; 7] = [
+    &ETCD,
+    &KUBERNETES,
+    &KWOK,
+    &OPENBAO,
+    &VAULT,
+    &POSTGRES,
+    &CARGO_DENY,
+];
 
 /// Programs that are built and ready.
 #[derive(Debug, Clone)]
@@ -176,7 +196,7 @@ impl Part {
     }
 
     /// The folder with its pins.
-    fn source(&self) -> PathBuf {
+    pub(crate) fn source(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("components")
             .join(self.name)

@@ -15,6 +15,7 @@ use crate::audit::Place;
 use crate::canaries::Canaries;
 use crate::components::{Components, ETCD, KUBERNETES};
 use crate::control_plane::{ControlPlane, ControlPlaneOptions, KubeRequests};
+use crate::nodes::Nodes;
 use crate::objects;
 use crate::operator::{self, Operator};
 use crate::postgres::Postgres;
@@ -63,6 +64,7 @@ pub struct Ground {
     vault: Arc<VaultServer>,
     /// Started by the first test that needs it: most do not.
     postgres: OnceCell<Arc<Postgres>>,
+    nodes: OnceCell<Nodes>,
     control_plane: ControlPlane,
     canaries: Canaries,
     count: AtomicU32,
@@ -128,6 +130,7 @@ impl Ground {
             operator: None,
             vault: Arc::new(vault),
             postgres: OnceCell::new(),
+            nodes: OnceCell::new(),
             control_plane,
             canaries: Canaries::default(),
             count: AtomicU32::new(0),
@@ -172,6 +175,13 @@ impl Ground {
         let folder = self.folder.join(format!("postgres-{number}"));
         let server = Postgres::start(&folder).await;
         server.map(Arc::new).context("start PostgreSQL")
+    }
+
+    /// The pretended node that all tests of this ground share, started by the first that asks.
+    pub async fn nodes(&self) -> Result<&Nodes> {
+        let start = async || Nodes::start(&self.control_plane, &self.folder.join("nodes")).await;
+        let nodes = self.nodes.get_or_try_init(start).await;
+        nodes.context("start a pretended node")
     }
 
     async fn admit(&self, vault: &VaultServer) -> Result<()> {

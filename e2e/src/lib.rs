@@ -43,6 +43,7 @@
 //! - **Leases**: [`Tenant::database`] lets Vault issue users of a PostgreSQL, which is started when first asked for
 //!   ([`Ground::postgres`]). [`Tenant::logs_in`], [`database_users`](Tenant::database_users) and [`leases`](Tenant::leases)
 //!   tell what became of them, [`tokens_are`](Tenant::tokens_are) how long the tokens live that they hang on.
+//! - **Pods**: [`Ground::nodes`] is a node that is only pretended, where pods that name it become ready at once.
 //! - **Harm**: [`Tenant::with_own_vault`] is a Vault to seal, kill or speak TLS to. [`run_alone`] is a whole ground for a
 //!   test that stops the operator or the API server: see [`operator::Operator`] and [`control_plane::ControlPlane`].
 //!
@@ -62,6 +63,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod dice;
 pub mod ground;
+pub mod nodes;
 pub mod objects;
 pub mod operator;
 pub mod ports;

@@ -1,5 +1,6 @@
 //! What uses a Secret is restarted when its content changes: once, and not when nothing changed.
 
+mod pods;
 pub mod workloads;
 
 use anyhow::Result;
