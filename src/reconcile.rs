@@ -335,7 +335,7 @@ async fn look(
     context: &Context,
 ) -> Result<Settled, Failure> {
     let before = Before::of_pass(observed);
-    if trigger == Trigger::RefreshDue {
+    if matches!(trigger, Trigger::RefreshDue | Trigger::Requested) {
         let readings = fetch::fetch(job, trigger, Need::Fingerprints, before, context).await?;
         match settle::settle(job, before, readings, true)? {
             Settled::Render(_) => {}

@@ -82,6 +82,11 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     if !trusted {
         return Decision::Verify(record.clone());
     }
+    let met = observed.object.status.as_ref();
+    let met = met.and_then(|status| status.force_sync.as_deref());
+    if !job.forced.is_empty() && met != Some(job.forced.as_str()) {
+        return Decision::Fetch(Trigger::Requested);
+    }
     let due = next_poll(job, observed.memory.polled, observed);
     let failed_before_start = observed.memory.polled.is_none() && status::was_failing(observed);
     if observed.memory.is_nudged()

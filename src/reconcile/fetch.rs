@@ -105,6 +105,8 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
         // Nobody's reading from before the failure will do, and everybody who failed at about the same time shares the next.
         Trigger::Retry(waited) if !waited.is_zero() => interval.min(waited.mul_f64(0.8)),
         Trigger::SpecChanged | Trigger::Retry(_) => interval.min(FRESH_FOR),
+        // Whoever asks has seen that something is out of date, perhaps in the last reading.
+        Trigger::Requested => Duration::ZERO,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Context;
+use super::issued::forced;
 use super::memory::Memory;
 use super::rolled_out::was_waited_for;
 use super::tended::Tended;
@@ -174,6 +175,7 @@ impl Observed {
             }
         };
         World {
+            forced: forced(&self.object),
             generation: self.object.metadata.generation,
             connection,
             recoveries,

@@ -192,7 +192,7 @@ fn next_look(
     retry_at: Option<Timestamp>,
 ) -> Option<Timestamp> {
     let conditions = status.map_or(status::before(observed), |status| &status.conditions);
-    let stale = status::stale_time(conditions, job).filter(|time| *time > observed.now);
+    let stale = status::stale_time(observed, conditions, job).filter(|time| *time > observed.now);
     [retry_at, stale].into_iter().flatten().min()
 }
 

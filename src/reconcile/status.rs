@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::failure::Failure;
+use super::issued;
 use super::observe::Observed;
 use super::resolve::Job;
+use super::wish::wish;
 use crate::api::Reason;
 use crate::api::condition::{
     AUTHENTICATED, READY, ROLLED_OUT, SYNCED, Verdict, find, is_true, whole_seconds,
@@ -17,6 +19,7 @@ use crate::api::condition::{
 use crate::api::status::{SourceStatus, SourceType, VaultSecretStatus};
 use crate::holdings::Lives;
 use crate::lease::Life;
+use crate::minting::{Cause, Wish};
 use crate::record::{Record, SourceRecord};
 
 /// An outage makes an object not ready once it has lasted this many intervals, and at least [`STALE_AT_LEAST_SECONDS`].
@@ -65,6 +68,7 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
         observed_generation: observed.object.metadata.generation,
         revision: Some(record.revision),
         secret_name: Some(name.into()),
+        force_sync: Some(issued::forced(&observed.object)).filter(|forced| !forced.is_empty()),
         last_change_time: Some(whole_seconds(record.time)),
         sources: sources.collect(),
         rollouts: before.rollouts,
@@ -163,31 +167,55 @@ pub fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure) -> Vaul
     sessions::with_sessions(observed, status)
 }
 
-/// An outage spoils no Secret: what is ready stays so, until the outage has lasted long enough to call the values stale.
+/// An outage spoils no Secret, nor does it when credentials are due to be replaced and that fails: what is ready stays so, until the
+/// outage has lasted long enough to call the values stale, or the credentials end.
 fn stays_ready(observed: &Observed, job: Option<&Job>, failure: &Failure) -> bool {
     let conditions = before(observed);
-    let stale = stale_time(conditions, job).is_some_and(|time| time <= observed.now);
+    let stale = stale_time(observed, conditions, job).is_some_and(|time| time <= observed.now);
     let same_spec = observed
         .object
         .status
         .as_ref()
         .and_then(|status| status.observed_generation)
         == observed.object.metadata.generation;
-    failure.is_outage()
-        && is_true(conditions, READY)
-        && observed.record.is_some()
-        && same_spec
-        && !stale
+    let spoils_nothing = failure.is_outage() || job.is_some_and(|job| is_only_due(job, observed));
+    spoils_nothing && is_true(conditions, READY) && observed.record.is_some() && same_spec && !stale
 }
 
-/// When the outage that these conditions tell of makes the object stale; `None` if they tell of none, or it is not ready anyway.
-pub fn stale_time(conditions: &[Condition], job: Option<&Job>) -> Option<Timestamp> {
+/// Whether new credentials are wanted in time, while the ones in the Secret still live.
+fn is_only_due(job: &Job, observed: &Observed) -> bool {
+    let due = matches!(
+        wish(job, observed),
+        Wish::Session(Some(Cause::RotationDue | Cause::Forced))
+    );
+    due && is_lent(observed) && sessions::expiration(observed).is_some_and(|end| end > observed.now)
+}
+
+/// Whether everything in the Secret has a lease: then it is as good as ever until that ends.
+fn is_lent(observed: &Observed) -> bool {
+    let record = observed.record.as_ref();
+    record.is_some_and(|record| {
+        let mut sources = record.sources.values();
+        !record.sources.is_empty()
+            && sources.all(|source| matches!(source, SourceRecord::Lease { .. }))
+    })
+}
+
+/// When the failure that these conditions tell of makes the object stale; `None` if they tell of none, or it is not ready anyway.
+pub fn stale_time(
+    observed: &Observed,
+    conditions: &[Condition],
+    job: Option<&Job>,
+) -> Option<Timestamp> {
     let since = find(conditions, SYNCED)
         .filter(|synced| synced.status == "False")?
         .last_transition_time
         .0;
     if !is_true(conditions, READY) {
         return None;
+    }
+    if is_lent(observed) {
+        return sessions::expiration(observed);
     }
     let interval = job.and_then(|job| job.interval).unwrap_or_default();
     let seconds = i64::try_from(interval.as_secs())

@@ -20,6 +20,8 @@ pub enum Trigger {
     Retry(Duration),
     /// New credentials are issued, for that reason.
     Issued(Cause),
+    /// A person asked for everything anew.
+    Requested,
     /// It is time to look, or somebody found out that there is something new.
     RefreshDue,
 }

@@ -5,6 +5,8 @@
 pub struct World {
     /// Generation of the object.
     pub generation: Option<i64>,
+    /// What is asked for anew; empty if nothing is.
+    pub forced: String,
     /// Which server with which settings, or why there is none; `None` while that is not known.
     pub connection: Option<String>,
     /// How often the server has come back since its settings were made.

@@ -330,3 +330,25 @@ fn a_path_may_have_spaces_and_letters_of_any_language() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_demand_for_a_look_is_met_once_also_by_an_object_that_is_never_polled() -> Result<()> {
+    run(async |t| {
+        t.app("app", "first password", "0s").await?;
+        t.password("app", "second password").await?;
+        let mark = t.mark().await?;
+        let demand =
+            json!({ "metadata": { "annotations": { "vaultbridge.dev/force-sync": "1" } } });
+        t.patch("VaultSecret", "app", &demand).await?;
+        t.secret_with("app", "password", "second password").await?;
+        t.wait("VaultSecret", "app", "to have met the demand", |object| {
+            object["status"]["forceSync"].is_string()
+        })
+        .await?;
+        let label = json!({ "metadata": { "labels": { "looked": "at" } } });
+        t.patch("VaultSecret", "app", &label).await?;
+        t.app("other", "another password", "0s").await?;
+        assert_eq!(t.reads_of("app", &mark)?, 1);
+        Ok(())
+    })
+}

@@ -472,3 +472,22 @@ fn another_attempt_is_made_when_it_makes_sense() {
     );
     assert!((200_000..=300_000).contains(&waits[11]), "{waits:?}");
 }
+
+#[test]
+fn a_demand_for_everything_anew_is_met_once() {
+    let mut observed = running();
+    let demand = |observed: &mut Observed, value: &str| {
+        let annotations = &mut Arc::make_mut(&mut observed.object).metadata.annotations;
+        let annotations = annotations.get_or_insert_default();
+        annotations.insert(crate::api::FORCE_SYNC.into(), value.into());
+    };
+    demand(&mut observed, "1");
+    assert_eq!(decision(&observed), fetch(Trigger::Requested));
+    let record = observed.record.clone().unwrap();
+    crate::reconcile::fixture::set_status(&mut observed, |observed| {
+        status::synced(observed, &record)
+    });
+    assert!(matches!(decision(&observed), Decision::Rest(_)));
+    demand(&mut observed, "2");
+    assert_eq!(decision(&observed), fetch(Trigger::Requested));
+}

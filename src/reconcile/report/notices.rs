@@ -38,6 +38,7 @@ pub(super) fn notice_of_repair(
         | Trigger::SpecChanged
         | Trigger::TargetChanged
         | Trigger::Retry(_)
+        | Trigger::Requested
         | Trigger::RefreshDue => return None,
     };
     Some(Notice {

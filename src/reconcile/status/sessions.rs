@@ -30,6 +30,16 @@ pub fn with_sessions(observed: &Observed, status: VaultSecretStatus) -> VaultSec
     }
 }
 
+/// When the first of the credentials in the Secret ends, as far as anybody remembers: what was renewed before a restart, only the status tells.
+pub fn expiration(observed: &Observed) -> Option<Timestamp> {
+    let lives = observed.tended.live.as_ref();
+    let plan = lives.and_then(|lives| whole_plan(lives, &terms(&observed.object), observed.now));
+    let told = observed.object.status.as_ref();
+    let told = told.and_then(|status| status.expiration_time.as_ref());
+    plan.and_then(|plan| plan.expires)
+        .max(told.map(|time| time.0))
+}
+
 /// What a person should know who wonders why credentials do not live longer.
 pub fn warning(observed: &Observed) -> Option<&'static str> {
     let lives = observed.tended.live.as_ref()?;
@@ -113,6 +123,10 @@ fn timeless(status: &VaultSecretStatus) -> VaultSecretStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Reason;
+    use crate::api::condition::{READY, is_true};
+    use crate::reconcile::failure::Failure;
+    use crate::reconcile::fixture::job;
     use crate::reconcile::fixture::leased::{LEASE, leased, lives};
     use crate::reconcile::fixture::{NOW, at};
     use crate::reconcile::status;
@@ -166,6 +180,42 @@ mod tests {
             status.expiration_time,
             Some(whole_seconds(at(NOW - 3500 + 3 * 3600)))
         );
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_replaced_yet_are_ready_until_they_end() {
+        let mut observed = leased();
+        let lives = observed.tended.live.as_mut().unwrap();
+        for life in lives.leases.values_mut() {
+            *life = life.map(Life::ending);
+        }
+        let denied = Failure::new(Reason::PermissionDenied, "no more");
+        let is_ready = |observed: &Observed| {
+            let status = status::failed(observed, Some(&job(observed)), &denied);
+            is_true(&status.conditions, READY)
+        };
+        assert!(
+            !is_ready(&observed),
+            "nothing is due yet, so it is something else that failed"
+        );
+        observed.now = at(NOW + 7190);
+        assert!(is_ready(&observed));
+        observed.now = at(NOW + 7200);
+        assert!(!is_ready(&observed));
+    }
+
+    #[test]
+    fn an_outage_makes_credentials_stale_when_they_end_and_not_before() {
+        let mut observed = leased();
+        let away = Failure::new(Reason::VaultUnavailable, "away");
+        let status = status::failed(&observed, Some(&job(&observed)), &away);
+        assert!(is_true(&status.conditions, READY));
+        let stale = status::stale_time(&observed, &status.conditions, None);
+        assert_eq!(stale, Some(at(NOW + 7200)));
+        // Nothing is remembered of renewals after a restart, but what the status tells.
+        observed.tended = crate::reconcile::tended::Tended::default();
+        let stale = status::stale_time(&observed, &status.conditions, None);
+        assert_eq!(stale, Some(at(NOW + 7200)));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, run, run_alone};
 
-use super::{another_user, database_user, issues, only_users};
+use super::{another_user, database_user, issues, only_users, sessions};
+use crate::rollout::workloads::{rolled_out, versioned, workload};
 
 #[test]
 fn a_lease_is_renewed_and_outlives_what_was_granted_first() -> Result<()> {
@@ -140,5 +141,38 @@ fn a_restart_with_fifty_live_leases_issues_and_writes_nothing() -> Result<()> {
             t.logs_in(&secret).await?;
         }
         Ok(())
+    })
+}
+
+#[test]
+fn replaced_credentials_live_until_what_uses_them_runs_with_the_new_ones() -> Result<()> {
+    run(async |t| {
+        workload(t, "Deployment", "db", 0, &json!({})).await?;
+        let path = t.database(&DatabaseRole::default()).await?;
+        let more = "lease: { overlap: 1s, replaced: Revoke }\nrollout: { targets: [{ kind: Deployment, name: db }] }";
+        let old = database_user(t, "db", &path, more).await?;
+        rolled_out(t, "db", 1).await?;
+        // There is no node, so its pod never starts.
+        let pods = |count: u32| json!({ "spec": { "replicas": count } });
+        let deployment = versioned("Deployment");
+        t.patch(&deployment, "db", &pods(1)).await?;
+        let demand =
+            json!({ "metadata": { "annotations": { "vaultbridge.dev/force-sync": "1" } } });
+        t.patch("VaultSecret", "db", &demand).await?;
+        let new = another_user(t, "db", &old.text("username")?).await?;
+        t.reports("db", "RolledOut", "False", "RollingOut").await?;
+        let object = t.ready("db").await?;
+        let kept = sessions(&object);
+        assert_eq!(kept.len(), 2, "{object}");
+        assert!(
+            kept.iter().all(|one| one["retireTime"].is_null()),
+            "{object}"
+        );
+        t.logs_in(&old).await?;
+        t.logs_in(&new).await?;
+
+        t.patch(&deployment, "db", &pods(0)).await?;
+        rolled_out(t, "db", 2).await?;
+        only_users(t, &[&new.text("username")?]).await
     })
 }
