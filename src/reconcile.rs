@@ -335,7 +335,7 @@ async fn look(
     context: &Context,
 ) -> Result<Settled, Failure> {
     let before = Before::of_pass(observed);
-    if matches!(trigger, Trigger::RefreshDue | Trigger::Requested) {
+    if trigger == Trigger::RefreshDue {
         let readings = fetch::fetch(job, trigger, Need::Fingerprints, before, context).await?;
         match settle::settle(job, before, readings, true)? {
             Settled::Render(_) => {}

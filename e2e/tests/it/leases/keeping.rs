@@ -160,7 +160,8 @@ fn replaced_credentials_live_until_what_uses_them_runs_with_the_new_ones() -> Re
             json!({ "metadata": { "annotations": { "vaultbridge.dev/force-sync": "1" } } });
         t.patch("VaultSecret", "db", &demand).await?;
         let new = another_user(t, "db", &old.text("username")?).await?;
-        t.reports("db", "RolledOut", "False", "RollingOut").await?;
+        t.reports("db", "RolledOut", "Unknown", "RollingOut")
+            .await?;
         let object = t.ready("db").await?;
         let kept = sessions(&object);
         assert_eq!(kept.len(), 2, "{object}");
