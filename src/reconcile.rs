@@ -74,9 +74,10 @@ use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Guarded, Key};
 use crate::connections::{Connection, Connections};
+use crate::fault;
 use crate::holdings::Holdings;
 use crate::metrics::Metrics;
-use crate::minting::Wish;
+use crate::minting::{Stage, Wish};
 use crate::objects::{Objects, Place, Rival};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
@@ -315,10 +316,10 @@ async fn bring(
             let data = make::make(job, &settled, issued.as_ref()).await?;
             let (issued, why) = (issued.as_ref(), (trigger, &context.keys));
             let desired = build::build(job, data, &settled, issued, observed, why)?;
-            Ok(Outcome::Applied(
-                trigger,
-                apply::apply(job, claim, desired, observed, context).await?,
-            ))
+            let applied = apply::apply(job, claim, desired, observed, context);
+            let instead = |_| Err(sessions::fault());
+            let applied = fault::around(Stage::WritePlain, applied, instead).await?;
+            Ok(Outcome::Applied(trigger, applied))
         }
         Settled::DeleteSecret(gone) => {
             apply::delete_target(job, claim, context).await?;

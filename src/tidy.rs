@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections fault heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("record", "seal sensitive"),
     ("seal", "sensitive"),
     ("minting", ""),
+    ("fault", "minting"),
     ("lease", "schedule"),
     ("schedule", "sensitive"),
     ("render", "sensitive"),

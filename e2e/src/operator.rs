@@ -105,6 +105,7 @@ impl Operator {
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", NAMESPACE)
             .env("VAULTBRIDGE_LOG_LEVEL", "trace")
+            .env("VAULTBRIDGE_FAULTS", folder.join("faults"))
             .env("RUST_BACKTRACE", "1");
         let http = reqwest::Client::builder().no_proxy().build()?;
         let this = Self {
@@ -119,6 +120,36 @@ impl Operator {
     /// Starts it again after [`stop`](Self::stop) or [`kill`](Self::kill), with the same log.
     pub fn start_again(&self) -> Result<()> {
         self.service.start()
+    }
+
+    /// Orders faults of the operator's own, one a line: see `src/fault.rs` of the operator. They outlive a restart.
+    pub fn order(&self, faults: &str) -> Result<()> {
+        let file = self.orders();
+        fs::write(&file, faults).with_context(|| format!("write {}", file.display()))
+    }
+
+    /// Waits until everything that was ordered has happened.
+    pub async fn obeyed(&self) -> Result<()> {
+        until("the ordered faults to happen", SOON, async || {
+            let left = fs::read_to_string(self.orders())?;
+            ensure!(left.trim().is_empty(), "left is {left}");
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    fn orders(&self) -> PathBuf {
+        self.service.launch().log.with_file_name("faults")
+    }
+
+    /// Starts it again if it has ended. Tells whether it had.
+    pub fn revive(&self) -> Result<bool> {
+        let dead = self.service.ensure_running().is_err();
+        if dead {
+            self.kill()?;
+            self.start_again()?;
+        }
+        Ok(dead)
     }
 
     /// Waits until it says that it is ready.

@@ -173,8 +173,12 @@ fn end(session: &SessionStatus) -> Timestamp {
 
 /// Whether the session is surely over, whatever became of it.
 pub fn is_over(session: &SessionStatus, now: Timestamp) -> bool {
-    let over = end(session).checked_add(CLOCK_MARGIN);
-    over.is_ok_and(|over| over <= now)
+    over_time(session).is_some_and(|over| over <= now)
+}
+
+/// When the session is surely over; `None`: never.
+pub fn over_time(session: &SessionStatus) -> Option<Timestamp> {
+    end(session).checked_add(CLOCK_MARGIN).ok()
 }
 
 fn owned(step: Step<&str>) -> Step<String> {

@@ -27,6 +27,7 @@ use crate::api::Reason;
 use crate::api::condition::whole_seconds;
 use crate::api::status::SessionStatus;
 use crate::cluster::{WriteError, tokens};
+use crate::fault;
 use crate::holdings::{Holding, Lives, OpenToken};
 use crate::lease::Life;
 use crate::minting::{Cause, Reply, Stage, Step, follow};
@@ -102,7 +103,9 @@ pub async fn mint(
     let mut first_failure = None;
     let mut next = step.first();
     while let Some(stage) = next {
-        let reply = match Box::pin(minting.perform(stage)).await {
+        let instead = |reply| Err((reply, sessions::fault()));
+        let work = Box::pin(minting.perform(stage));
+        let reply = match fault::around(stage, work, instead).await {
             Ok(()) => Reply::Done,
             Err((reply, failure)) => {
                 first_failure.get_or_insert(failure);

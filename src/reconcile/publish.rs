@@ -12,7 +12,9 @@ use super::report::{Report, Trouble};
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::events::Notice;
 use crate::cluster::{Guarded, Key, WriteError, status};
+use crate::fault;
 use crate::metrics::Metrics;
+use crate::minting::Stage;
 use crate::objects::Objects;
 
 /// Tells the world what the pass came to.
@@ -107,7 +109,13 @@ async fn write_status(
         status: Some(status),
         ..VaultSecret::clone(&observed.object)
     };
-    match status::replace_vault_secret(&context.client, &wanted).await {
+    let written = status::replace_vault_secret(&context.client, &wanted);
+    let instead = |_| {
+        Err(WriteError::Unavailable(
+            "a fault that a test ordered".into(),
+        ))
+    };
+    match fault::around(Stage::Report, written, instead).await {
         Ok(written) => {
             context.overlay.wrote(observed.uid(), written);
             None

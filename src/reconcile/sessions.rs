@@ -19,8 +19,9 @@ use super::tend::open;
 use crate::api::status::SessionStatus;
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::{Key, WriteError, secrets, status, vault_secrets};
+use crate::fault;
 use crate::holdings::Trouble;
-use crate::minting::{Parting, Step, Wish};
+use crate::minting::{Parting, Stage, Step, Wish};
 use crate::schedule::backoff;
 
 /// How often the object may change while it is looked at, before the look is given up.
@@ -68,6 +69,11 @@ fn changed(key: &Key) -> Failure {
     Failure::new(Reason::KubernetesUnavailable, message)
 }
 
+/// What a request fails with that a test wants to fail.
+pub fn fault() -> Failure {
+    Failure::new(Reason::KubernetesUnavailable, "a fault that a test ordered")
+}
+
 pub fn trouble(what: &str, key: &Key, error: &WriteError) -> Failure {
     let message = format!("{what} VaultSecret {}: {error}", key.name);
     let reason = match error {
@@ -92,12 +98,19 @@ pub async fn keep_house(
         let step = entries::step(&observed, wish, parting);
         match &step {
             Step::LetGo(accessor) => let_go(&mut observed, accessor, context).await?,
-            Step::Fence => fence(&mut observed, context).await?,
+            Step::Fence => {
+                let fenced = fence(&mut observed, context);
+                fault::around(Stage::Fence, fenced, |_| Err(fault())).await?;
+            }
             Step::HandOver => {
-                orphans::hand_over(&observed.object, context).await?;
+                let written = orphans::hand_over(&observed.object, context);
+                fault::around(Stage::HandOver, written, |_| Err(fault())).await?;
                 write_sessions(&mut observed, Vec::new(), context).await?;
             }
-            Step::Release => release(&mut observed, context).await?,
+            Step::Release => {
+                let released = release(&mut observed, context);
+                fault::around(Stage::Release, released, |_| Err(fault())).await?;
+            }
             Step::Rest(_)
             | Step::Issue(_)
             | Step::Full(_)
@@ -136,13 +149,10 @@ async fn let_go(observed: &mut Observed, accessor: &str, context: &Context) -> R
         || open(&session, observed, context),
         |at| holdings.swap_remove(at),
     );
-    let party = observed
-        .object
-        .metadata
-        .namespace
-        .as_deref()
-        .unwrap_or_default();
-    let revoked = revoke(holding.token.as_ref(), &session, party, context).await;
+    let party = observed.object.metadata.namespace.clone();
+    let party = party.unwrap_or_default();
+    let revoked = revoke(holding.token.as_ref(), &session, &party, context);
+    let revoked = fault::around(Stage::Revoke, revoked, |_| Err("a fault".into())).await;
     let put_off = match revoked {
         Ok(()) => false,
         Err(_) if entries::is_over(&session, observed.now) => false,
@@ -180,7 +190,8 @@ async fn let_go(observed: &mut Observed, accessor: &str, context: &Context) -> R
         accessor,
         "let a session go"
     );
-    write_sessions(observed, sessions, context).await
+    let written = write_sessions(observed, sessions, context);
+    fault::around(Stage::Forget, written, |_| Err(fault())).await
 }
 
 /// Writes the Secret as it is, so that nothing can be committed to it any more that expects it as it was.

@@ -66,7 +66,12 @@ pub fn known(observed: &Observed, context: &Context) -> Tended {
         .iter()
         .filter_map(|session| Some((session, of(session)?)))
         .collect();
-    let tended = summarise(&pairs, observed);
+    let mut tended = summarise(&pairs, observed);
+    if sessions.iter().any(|session| !session.committed) {
+        // What an earlier attempt left behind can be let go now, and no event will bring us back.
+        let soon = observed.now.checked_add(Duration::from_secs(1)).ok();
+        tended.next = soon.into_iter().chain(tended.next).min();
+    }
     context.holdings.put(observed.uid(), holdings);
     tended
 }
@@ -86,6 +91,7 @@ fn summarise(sessions: &[(&SessionStatus, &Holding)], observed: &Observed) -> Te
         }
         next.extend(session.retire_time.as_ref().map(|time| time.0));
         if !is_kept(session, observed) {
+            next.extend(entries::over_time(session));
             continue;
         }
         let plan = whole_plan(&holding.lives, &terms, observed.now);

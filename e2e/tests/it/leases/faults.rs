@@ -2,7 +2,9 @@
 
 mod database;
 mod endings;
+mod frozen;
 mod spoilt;
+mod walk;
 
 use anyhow::Result;
 use serde_json::{Value, json};
