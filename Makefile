@@ -6,11 +6,16 @@ SERVER ?= openbao
 # How many objects the benchmark makes.
 OBJECTS ?= 1000
 
+# How long the soak logs in, how often it kills, and its seed; one of the moment if there is none.
+MINUTES ?= 10
+KILLS ?= 200
+SEED ?=
+
 CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test e2e lint components crds bench clean cargo build
+.PHONY: help demo dev test e2e lint components crds bench soak clean cargo build
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +46,9 @@ crds: build ## Generate crds/ from src/api
 bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 for more
 	@cargo build $(CARGO_FLAGS) --release -p vaultbridge -p vaultbridge-e2e --bin vaultbridge
 	@SERVER=$(SERVER) cargo bench $(CARGO_FLAGS) -p vaultbridge-e2e --bench bench -- --objects $(OBJECTS)
+
+soak: build ## Log in all the time, then kill the operator at random moments, and count what was lost; MINUTES=60 KILLS=1000 SEED=1
+	@SERVER=$(SERVER) $(if $(SEED),VAULTBRIDGE_SEED=$(SEED)) cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin soak -- --minutes $(MINUTES) --kills $(KILLS)
 
 clean: cargo ## Remove what was built here; the cache of the servers stays
 	@cargo clean

@@ -72,6 +72,7 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 mod run;
+pub mod soak;
 pub mod stopwatch;
 pub mod tenant;
 pub mod vault_server;

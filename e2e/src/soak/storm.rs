@@ -1,0 +1,191 @@
+//! The storm of kills: people work with objects while the operator is killed at any moment, and then it is counted what was left behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+
+use super::{furnish, name, objects, row, sessions};
+use crate::dice::Dice;
+use crate::stopwatch::Stopwatch;
+use crate::tenant::Tenant;
+use crate::vault_server::DatabaseRole;
+use crate::wait::{SOON, pause, until};
+
+/// How long the operator lives at most between two kills: as long as a start and a few passes take.
+const LONGEST_LIFE_MILLIS: u64 = 1500;
+
+/// How long everything may take to come right after the last kill.
+const QUIET: Duration = Duration::from_mins(4);
+
+/// What people did.
+#[derive(Debug, Default)]
+struct Work {
+    /// The objects that are there, each with the role that it asks for.
+    objects: BTreeMap<String, usize>,
+    /// How often somebody did something that takes new credentials.
+    asked: usize,
+    /// How often somebody did something that takes none.
+    others: usize,
+}
+
+impl Work {
+    /// One thing that somebody does.
+    async fn change(&mut self, t: &Tenant, dice: &mut Dice, many: usize, round: u32) -> Result<()> {
+        let name = format!("user-{}", dice.below(many));
+        let Some(role) = self.objects.get(&name).copied() else {
+            return self.create(t, &name).await;
+        };
+        let word = format!("{round}-{}", dice.below(1000));
+        match dice.below(7) {
+            0 => {
+                t.delete("VaultSecret", &name).await?;
+                self.objects.remove(&name);
+                self.others += 1;
+                return Ok(());
+            }
+            1 => t.delete("Secret", &name).await?,
+            2 => {
+                let demand = json!({ "vaultbridge.dev/force-sync": word });
+                let demand = json!({ "metadata": { "annotations": demand } });
+                t.patch("VaultSecret", &name, &demand).await?;
+            }
+            3 | 4 => {
+                let sources = json!([{ "name": "db", "read": { "path": path(t, 1 - role) } }]);
+                let edit = json!({ "spec": { "sources": sources } });
+                t.patch("VaultSecret", &name, &edit).await?;
+                self.objects.insert(name, 1 - role);
+            }
+            5 => {
+                let harm = json!({ "stringData": { "password": "tampered with" } });
+                // It may not be there yet.
+                drop(t.patch("Secret", &name, &harm).await);
+                self.others += 1;
+                return Ok(());
+            }
+            _ => {
+                let label = json!({ "spec": { "destination": { "labels": { "round": word } } } });
+                t.patch("VaultSecret", &name, &label).await?;
+                self.others += 1;
+                return Ok(());
+            }
+        }
+        self.asked += 1;
+        Ok(())
+    }
+
+    async fn create(&mut self, t: &Tenant, name: &str) -> Result<()> {
+        // The one that was deleted before may wait for its sessions still.
+        if t.get("VaultSecret", name).await?.is_some() {
+            return Ok(());
+        }
+        let path = path(t, 0);
+        let spec = format!(
+            "sources: [{{ name: db, read: {{ path: {path} }} }}]\nlease: {{ overlap: 1s, replaced: Revoke }}"
+        );
+        t.carry(name, &spec).await?;
+        self.objects.insert(name.to_owned(), 0);
+        self.asked += 1;
+        Ok(())
+    }
+}
+
+fn path(t: &Tenant, role: usize) -> String {
+    let role = ["app", "reader"][role];
+    format!("{}/creds/{role}", t.database_mount())
+}
+
+/// Kills the operator so often at random moments while people work with so many objects. Tells whether nothing was left behind, nothing dead was
+/// served in the end, and no more was issued than the kills explain.
+pub async fn storm(many: usize, kills: u32) -> Result<bool> {
+    let t = &furnish("soak-storm").await?;
+    for name in ["app", "reader"] {
+        let role = DatabaseRole {
+            name,
+            ..DatabaseRole::default()
+        };
+        t.database(&role).await?;
+    }
+    let mut dice = Dice::from_env()?;
+    println!(
+        "storm, {kills} kills, seed {} (repeat it with VAULTBRIDGE_SEED)",
+        dice.seed()
+    );
+    let (mark, mut work) = (t.mark().await?, Work::default());
+    for round in 0..kills {
+        for _ in 0..=dice.below(3) {
+            work.change(t, &mut dice, many, round).await?;
+        }
+        pause(Duration::from_millis(dice.up_to(LONGEST_LIFE_MILLIS))).await;
+        t.operator()?.kill()?;
+        t.operator()?.start_again()?;
+    }
+    let quiet = Stopwatch::start();
+    let settled = comes_right(t, &work).await;
+    quiet.tell("all was right after");
+    if let Err(error) = &settled {
+        println!("  {error:#}");
+    }
+    let asked = mark.vault_requests()?;
+    let issued = asked
+        .reads()
+        .below(&format!("{}/creds/", t.database_mount()));
+    let refused = issued.clone().only(|request| !request.error.is_empty());
+    let issued = issued.len() - refused.len();
+    // A kill may cost the credential that was under way.
+    let most = work.asked + usize::try_from(kills)?;
+    let tokens = t.vault().tokens_of(t.name()).await?.len();
+    let (dead, leaked) = left(t).await?;
+    row("changes that take new credentials", work.asked);
+    row("changes that take none", work.others);
+    row("credentials issued", issued);
+    row("at most, with one for each kill", most);
+    row("objects in the end", work.objects.len());
+    row("dead credentials in Secrets", dead);
+    row("users that no Secret holds", leaked);
+    row("leases that live", t.leases().await?.len());
+    row("tokens that live (some only to their first end)", tokens);
+    Ok(settled.is_ok() && dead == 0 && leaked == 0 && issued <= most)
+}
+
+/// Waits until every object has its one session and its Secret, and nobody else is in the database.
+async fn comes_right(t: &Tenant, work: &Work) -> Result<()> {
+    t.operator()?.ready().await?;
+    until("everything to come right", QUIET, async || {
+        let objects = objects(t).await?;
+        let (found, wanted) = (objects.len(), work.objects.len());
+        ensure!(found == wanted, "there are {found} objects, not {wanted}");
+        for object in &objects {
+            let sessions = sessions(object);
+            let one = sessions.len() == 1 && sessions[0]["committed"] == true;
+            ensure!(one, "{} has the sessions {sessions:?}", name(object)?);
+        }
+        let (dead, leaked) = left(t).await?;
+        let leases = t.leases().await?.len();
+        ensure!(
+            dead == 0 && leaked == 0 && leases == wanted,
+            "{dead} dead credentials, {leaked} users too many, {leases} leases of {wanted} objects"
+        );
+        Ok(Some(()))
+    })
+    .await
+    .with_context(|| format!("wanted is {:?}", work.objects))?;
+    until("the operator to be ready", SOON, async || {
+        Ok((t.operator()?.readyz().await? == 200).then_some(()))
+    })
+    .await
+}
+
+/// How many Secrets hold dead credentials, and how many users no Secret holds.
+async fn left(t: &Tenant) -> Result<(usize, usize)> {
+    let (secrets, mut dead) = (t.secrets_now("user").await?, 0);
+    let mut held = Vec::new();
+    for secret in &secrets {
+        dead += usize::from(t.logs_in(secret).await.is_err());
+        held.push(secret.text("username")?);
+    }
+    let users = t.database_users().await?;
+    let leaked = users.iter().filter(|user| !held.contains(user)).count();
+    Ok((dead, leaked))
+}
