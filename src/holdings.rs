@@ -14,6 +14,7 @@ use crate::sensitive::SecretText;
 #[derive(Default)]
 pub struct Holdings {
     by_uid: Mutex<HashMap<String, Vec<Holding>>>,
+    rotations: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// One open session.
@@ -33,6 +34,7 @@ pub struct Holding {
 }
 
 /// A Vault token and where it counts.
+#[derive(Clone)]
 pub struct OpenToken {
     /// The token.
     pub value: SecretText,
@@ -82,6 +84,41 @@ impl Holdings {
     /// Forgets the sessions of an object.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
+        self.rotates(uid, None);
+    }
+
+    /// The token of a session of an object, if it is open.
+    pub fn token(&self, uid: &str, accessor: &str) -> Option<OpenToken> {
+        let all = self.lock();
+        let mut holdings = all.get(uid)?.iter();
+        let holding = holdings.find(|one| one.accessor == accessor)?;
+        holding.token.clone()
+    }
+
+    /// Notes leases that were issued in an open session.
+    pub fn lend(&self, uid: &str, accessor: &str, leases: Vec<(String, Option<Life>)>) {
+        let mut all = self.lock();
+        let mut holdings = all.get_mut(uid).into_iter().flatten();
+        if let Some(holding) = holdings.find(|one| one.accessor == accessor) {
+            holding.lives.leases.extend(leases);
+        }
+    }
+
+    /// Notes when Vault is to change by itself what was issued for an object.
+    pub fn rotates(&self, uid: &str, at: Option<Timestamp>) {
+        let rotations = self.rotations.lock();
+        let mut rotations = rotations.unwrap_or_else(PoisonError::into_inner);
+        match at {
+            Some(at) => rotations.insert(uid.into(), at),
+            None => rotations.remove(uid),
+        };
+    }
+
+    /// When Vault is to do so.
+    pub fn rotation(&self, uid: &str) -> Option<Timestamp> {
+        let rotations = self.rotations.lock();
+        let rotations = rotations.unwrap_or_else(PoisonError::into_inner);
+        rotations.get(uid).copied()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Holding>>> {

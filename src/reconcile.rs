@@ -3,11 +3,14 @@
 //! [`reconcile`] is the table of contents: the steps in their order, a file each. In this folder `async fn` touches the world and
 //! `fn` is pure: what it needs to know, the time included, it is given. However a pass ends, it ends in one [`Report`](report::Report).
 
+mod again;
 mod apply;
 mod build;
+mod certificate;
 mod claim;
 pub mod connection;
 mod decide;
+mod ends;
 mod entries;
 mod failure;
 mod fetch;
@@ -17,12 +20,14 @@ mod held;
 mod housework;
 mod issue;
 mod issued;
+mod look;
 mod make;
 mod mapping;
 mod memory;
 mod mint;
 mod observe;
 mod orphans;
+mod parameters;
 mod paths;
 mod publish;
 mod refusals;
@@ -55,10 +60,11 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tracing::error;
 
+use self::again::Again;
 use self::claim::Claim;
 use self::decide::Decision;
 use self::failure::Failure;
-use self::fetch::Need;
+use self::look::{look, look_for_values};
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
 pub use self::observe::owner_of;
@@ -66,7 +72,7 @@ pub use self::orphans::{Orphans, vanished};
 use self::refusals::Refusal;
 use self::report::{Outcome, Tidied};
 use self::resolve::Job;
-use self::settle::{Before, Settled};
+use self::settle::Settled;
 use self::tended::Tended;
 use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
@@ -177,6 +183,7 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     };
     let mut observed = observe::observe(object, &context).await;
     observed.tended = tend::tend(&observed, &context).await;
+    observed.tended.rotates = context.holdings.rotation(observed.uid());
     let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
     let lost = |why| Ended {
         job: None,
@@ -203,6 +210,7 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
             ..tend::known(&observed, &context)
         };
     }
+    observed.tended.rotates = context.holdings.rotation(observed.uid());
     let report = report::report(&observed, ended.job.as_ref(), ended.outcome);
     let report = report::with_tidied(&observed, report, ended.tidied);
     let report = report::with_sessions(&observed, report, ended.again);
@@ -306,13 +314,27 @@ async fn bring(
     observed: &Observed,
     context: &Context,
 ) -> Result<Outcome, Failure> {
-    match look(job, trigger, observed, context).await? {
+    let looked = look(job, trigger, observed, context).await?;
+    let news = match again::look(job, trigger, observed, context).await? {
+        Again::Dead(why) => return issue::issue_for_dead(job, why, observed, context).await,
+        Again::Same => Vec::new(),
+        Again::News(news) => news,
+    };
+    let looked = match looked {
+        Settled::Unchanged(_) if !news.is_empty() => {
+            look_for_values(job, trigger, observed, context).await?
+        }
+        looked => looked,
+    };
+    match looked {
         Settled::Unchanged(record) => Ok(Outcome::Unchanged(*record)),
         Settled::Render(settled) => {
             let issued = match held::held(job, observed, context).await? {
                 Ok(issued) => issued,
                 Err(why) => return issue::issue_for_lost(job, why, observed, context).await,
             };
+            let with_news = |held| again::with_news(job, held, news, &context.keys);
+            let issued = issued.map(with_news).transpose()?;
             let data = make::make(job, &settled, issued.as_ref()).await?;
             let (issued, why) = (issued.as_ref(), (trigger, &context.keys));
             let desired = build::build(job, data, &settled, issued, observed, why)?;
@@ -326,25 +348,6 @@ async fn bring(
             Err(gone)
         }
     }
-}
-
-/// Asks Vault: first only whether anything is new, where that is all that matters, and then for the values.
-async fn look(
-    job: &Job,
-    trigger: Trigger,
-    observed: &Observed,
-    context: &Context,
-) -> Result<Settled, Failure> {
-    let before = Before::of_pass(observed);
-    if trigger == Trigger::RefreshDue {
-        let readings = fetch::fetch(job, trigger, Need::Fingerprints, before, context).await?;
-        match settle::settle(job, before, readings, true)? {
-            Settled::Render(_) => {}
-            settled @ (Settled::Unchanged(_) | Settled::DeleteSecret(_)) => return Ok(settled),
-        }
-    }
-    let readings = fetch::fetch(job, trigger, Need::Values, before, context).await?;
-    settle::settle(job, before, readings, false)
 }
 
 impl Context {

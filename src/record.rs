@@ -90,13 +90,66 @@ pub enum SourceRecord {
         /// When it was issued, in seconds of Unix time.
         issued: i64,
     },
+    /// A token that was issued as a credential.
+    Token {
+        /// Stands for where it was asked for.
+        place: String,
+        /// Names the token without being one; empty for batch tokens.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        accessor: String,
+        /// For how many seconds it was granted; zero for ever.
+        seconds: u64,
+        /// Whether it can be used for nothing but to unwrap what was issued.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        wraps: bool,
+        /// When it was issued, in seconds of Unix time.
+        issued: i64,
+    },
+    /// A certificate.
+    Certificate {
+        /// Stands for where and with what it was asked for.
+        place: String,
+        /// Its serial number, as it tells it.
+        serial: String,
+        /// From when on it is valid, in seconds of Unix time.
+        not_before: i64,
+        /// Until when it is valid, in seconds of Unix time.
+        not_after: i64,
+        /// When it was issued by our clock, in seconds of Unix time.
+        issued: i64,
+        /// Its lease, where the role gives one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<String>,
+    },
+    /// The answer to a request that was made once, without a lease.
+    Written {
+        /// Stands for where and with what it was asked for.
+        place: String,
+        /// When, in seconds of Unix time.
+        issued: i64,
+    },
 }
 
 impl SourceRecord {
     /// Stands for where the source was read.
     pub fn place(&self) -> &str {
         match self {
-            Self::Static { place, .. } | Self::Lease { place, .. } => place,
+            Self::Static { place, .. }
+            | Self::Lease { place, .. }
+            | Self::Token { place, .. }
+            | Self::Certificate { place, .. }
+            | Self::Written { place, .. } => place,
+        }
+    }
+
+    /// When it was issued, in seconds of Unix time; `None` of what was only read.
+    pub fn issued(&self) -> Option<i64> {
+        match self {
+            Self::Static { .. } => None,
+            Self::Lease { issued, .. }
+            | Self::Token { issued, .. }
+            | Self::Certificate { issued, .. }
+            | Self::Written { issued, .. } => Some(*issued),
         }
     }
 }
@@ -312,14 +365,41 @@ mod tests {
             asked: request_hash("database/creds/orders"),
             forced: String::new(),
         };
+        let token = SourceRecord::Token {
+            place: "1d1f2a3b4c5d6e7f".to_owned(),
+            accessor: "Ax3".to_owned(),
+            seconds: 60,
+            wraps: true,
+            issued: 1_790_000_000,
+        };
+        let certificate = SourceRecord::Certificate {
+            place: "3d1f2a3b4c5d6e7f".to_owned(),
+            serial: "11:22".to_owned(),
+            not_before: 1_789_999_970,
+            not_after: 1_790_003_600,
+            issued: 1_790_000_000,
+            lease: None,
+        };
+        let written = SourceRecord::Written {
+            place: "2d1f2a3b4c5d6e7f".to_owned(),
+            issued: 1_790_000_000,
+        };
+        let sources = [
+            ("db", lease),
+            ("robot", token),
+            ("secretid", written),
+            ("tls", certificate),
+        ];
         let record = Record {
-            sources: [("db".to_owned(), lease)].into(),
+            sources: sources
+                .map(|(name, source)| (name.to_owned(), source))
+                .into(),
             session: Some(session),
             ..record()
         };
         let text = record.print().unwrap();
         let (_, rest) = text.split_once(r#""sources":"#).unwrap();
-        insta::assert_snapshot!(rest, @r#"{"db":{"type":"Lease","place":"0d1f2a3b4c5d6e7f","id":"database/creds/orders/abcd","seconds":3600,"renewable":true,"issued":1790000000}},"session":{"accessor":"vuSH4QfN","asked":"53152398a6d6435d90b9a74aadb6eb0d"}}"#);
+        insta::assert_snapshot!(rest, @r#"{"db":{"type":"Lease","place":"0d1f2a3b4c5d6e7f","id":"database/creds/orders/abcd","seconds":3600,"renewable":true,"issued":1790000000},"robot":{"type":"Token","place":"1d1f2a3b4c5d6e7f","accessor":"Ax3","seconds":60,"wraps":true,"issued":1790000000},"secretid":{"type":"Written","place":"2d1f2a3b4c5d6e7f","issued":1790000000},"tls":{"type":"Certificate","place":"3d1f2a3b4c5d6e7f","serial":"11:22","not_before":1789999970,"not_after":1790003600,"issued":1790000000}},"session":{"accessor":"vuSH4QfN","asked":"53152398a6d6435d90b9a74aadb6eb0d"}}"#);
         assert_eq!(Record::parse(&text), Ok(record));
     }
 
@@ -448,12 +528,18 @@ mod tests {
             texts in prop::array::uniform4(".{0,40}"), numbers: (i64, i64, usize), tag in "[A-Za-z0-9_-]{42}", id in "[a-z0-9]{1,6}",
             second in Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
             sources in prop::collection::btree_map(".{0,20}", (".{0,20}", any::<Option<u64>>(), ".{0,40}", any::<bool>(), any::<Option<(u64, i64)>>()), 0..4),
+            kind in 0_u8..4,
             session in prop::option::of((".{0,20}", ".{0,20}", ".{0,5}")),
         ) -> Record {
             let [owner_uid, owner_name, request, secret_type] = texts;
             let (generation, revision, keys) = numbers;
             let source = |(place, version, fingerprint, missing, lease)| match lease {
-                Some((seconds, issued)) => SourceRecord::Lease { place, id: fingerprint, seconds, renewable: missing, issued },
+                Some((seconds, issued)) => match kind {
+                    0 => SourceRecord::Lease { place, id: fingerprint, seconds, renewable: missing, issued },
+                    1 => SourceRecord::Token { place, accessor: fingerprint, seconds, wraps: missing, issued },
+                    2 => SourceRecord::Certificate { place, serial: fingerprint, not_before: issued, not_after: issued, issued, lease: missing.then(String::new) },
+                    _ => SourceRecord::Written { place, issued },
+                },
                 None => SourceRecord::Static { place, version, fingerprint, missing },
             };
             Record {

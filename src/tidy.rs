@@ -64,6 +64,8 @@ const PURE_STEPS: &[&str] = &[
     "issued",
     "paths",
     "claim",
+    "certificate",
+    "ends",
     "entries",
     "tended",
     "wish",

@@ -15,6 +15,7 @@ mod app;
 mod connection;
 mod database;
 mod dry_run;
+mod engines;
 mod events_of;
 mod keeping;
 mod objects_of;

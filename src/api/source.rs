@@ -8,9 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::BoundedText;
 
+mod pki;
+mod write;
+
+pub use pki::PkiSource;
+pub use write::{ParameterFrom, SecretKeyRef, WriteMethod, WriteResult, WriteSource};
+
+/// What is wrong with a source that has no engine member, or more than one.
+pub const ONE_MEMBER: &str = "set exactly one engine member: kv, read, write or pki";
+
 /// One thing to read from Vault.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.kv) != has(self.read)").message("set exactly one engine member: kv or read"))]
+#[x_kube(validation = Rule::new("[has(self.kv), has(self.read), has(self.write), has(self.pki)].filter(member, member).size() == 1").message(ONE_MEMBER))]
 pub struct Source {
     /// Name of the source within this object: a letter, then letters, digits and underscores, at most 31 in all.
     #[schemars(length(min = 1, max = 31))]
@@ -29,6 +38,14 @@ pub struct Source {
     /// Any path that answers a GET: credentials of a dynamic engine, such as `database/creds/orders`, which Vault issues with a lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<ReadSource>,
+
+    /// A request that makes something, such as an AppRole's secret-id: sent once, and again only if it becomes another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<WriteSource>,
+
+    /// A certificate of a PKI engine, replaced before it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pki: Option<PkiSource>,
 }
 
 /// A secret of a KV engine.

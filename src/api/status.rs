@@ -80,7 +80,7 @@ pub struct SourceStatus {
     /// Name of the source.
     pub name: String,
 
-    /// Kind of value: Static values have neither lease nor expiry; a Lease ends unless it is renewed.
+    /// Kind of value: Static values have neither lease nor expiry; a Lease ends unless it is renewed; a Token and a Certificate end; what was Written stays.
     #[serde(rename = "type")]
     pub source_type: SourceType,
 
@@ -100,11 +100,19 @@ pub struct SourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewable: Option<bool>,
 
-    /// Lease: when it was issued.
+    /// Token: its accessor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accessor: Option<String>,
+
+    /// Certificate: its serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+
+    /// When it was issued, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issue_time: Option<Time>,
 
-    /// Lease: when it ends unless it is renewed again.
+    /// When it ends: a Lease, unless it is renewed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<Time>,
 
@@ -121,6 +129,12 @@ pub enum SourceType {
     Static,
     /// Issued by Vault for this object alone, with a lease.
     Lease,
+    /// A token that Vault issued for this object alone, or one that unwraps what it issued.
+    Token,
+    /// A certificate, with the private key.
+    Certificate,
+    /// The answer to a request that was made once.
+    Written,
 }
 
 /// What is due next.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::build::{is_dressed, is_trusted};
 use super::claim::Claim;
+use super::ends::read_again;
 use super::entries;
 use super::failure::Retry;
 use super::memory::Failed;
@@ -19,6 +20,12 @@ use crate::cluster::SecretMeta;
 use crate::minting::{Cause, Step};
 use crate::record::Record;
 use crate::schedule;
+
+/// How long after Vault was to change something it is read again: by then the new value is there.
+const AFTER_ROTATION: Duration = Duration::from_secs(1);
+
+/// Within which time after a start everything is read that Vault may have changed by itself meanwhile.
+const FIRST_READ: Duration = Duration::from_secs(30);
 
 /// What a pass does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +107,24 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
 
 /// When Vault is asked next about an object that is in sync and was last asked at `polled`; `None`: not by time.
 pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> Option<Timestamp> {
-    let interval = job.interval?;
+    let reads = !read_again(job, observed).is_empty();
+    let rotates = observed.tended.rotates.filter(|_| reads);
+    let rotated = rotates.and_then(|at| at.checked_add(AFTER_ROTATION).ok());
+    let interval = job.interval.or(job.read_interval.filter(|_| reads));
+    let polled_next = interval.and_then(|interval| next_regular(job, polled, interval, observed));
+    let first = observed
+        .started
+        .checked_add(schedule::spread(&job.uid, FIRST_READ));
+    let first = first.ok().filter(|_| reads && polled.is_none());
+    [rotated, polled_next, first].into_iter().flatten().min()
+}
+
+fn next_regular(
+    job: &Job,
+    polled: Option<Timestamp>,
+    interval: Duration,
+    observed: &Observed,
+) -> Option<Timestamp> {
     match polled {
         // A clock that was set back must not silence the polls.
         Some(polled) if polled > observed.now => Some(observed.now),

@@ -38,7 +38,7 @@ pub fn live(observed: &Observed) -> Option<&str> {
 }
 
 /// The record on the Secret, if it was written for this very object.
-fn own_record(observed: &Observed) -> Option<&Record> {
+pub fn own_record(observed: &Observed) -> Option<&Record> {
     let record = observed.record.as_ref()?;
     (record.owner_uid == observed.uid()).then_some(record)
 }
@@ -71,7 +71,10 @@ pub fn lease_ids(record: Option<&Record>) -> Vec<String> {
         .flat_map(|record| record.sources.values());
     let ids = sources.filter_map(|source| match source {
         SourceRecord::Lease { id, .. } => Some(id.clone()),
-        SourceRecord::Static { .. } => None,
+        SourceRecord::Certificate { lease, .. } => lease.clone(),
+        SourceRecord::Static { .. } | SourceRecord::Token { .. } | SourceRecord::Written { .. } => {
+            None
+        }
     });
     ids.collect()
 }

@@ -32,7 +32,18 @@ pub async fn issue_for_lost(
     observed: &Observed,
     context: &Context,
 ) -> Result<Outcome, Failure> {
+    let why = format!("the sealed values cannot be used: {why}");
+    issue_for_dead(job, why, observed, context).await
+}
+
+/// The same where their session turned out to be dead.
+pub async fn issue_for_dead(
+    job: &Job,
+    why: String,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Outcome, Failure> {
     let mut observed = observed.clone();
-    observed.tended.lost = Some(format!("the sealed values cannot be used: {why}"));
+    observed.tended.lost = Some(why);
     issue(job, Cause::LeaseLost, &observed, context).await
 }

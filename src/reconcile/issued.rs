@@ -5,13 +5,20 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::paths;
+use crate::api::bounded::BoundedText;
 use crate::api::lease::{LeasePolicy, Refresh, ReplacedPolicy, RevokeOnDelete};
-use crate::api::source::{ReadSource, Source};
+use crate::api::source::{
+    ONE_MEMBER, ParameterFrom, PkiSource, ReadSource, Source, WriteMethod, WriteResult, WriteSource,
+};
 use crate::api::{FORCE_SYNC, VaultSecret};
 use crate::lease::Terms;
 use crate::minting::Replaced;
 use crate::record::request_hash;
 use crate::schedule::{DurationError, parse_duration};
+use crate::vault::{AskMethod, AskResult};
+
+/// The least time after which a request is sent again. Each one makes something, and restarts workloads.
+const LEAST_REFRESH: Duration = Duration::from_secs(10);
 
 /// A source that is asked for once, in a Vault session of the object's own.
 #[derive(Clone)]
@@ -20,12 +27,44 @@ pub struct IssuedJob {
     pub name: String,
     /// Whether it may be absent.
     pub optional: bool,
+    /// What kind of source it is.
+    pub kind: Kind,
+    /// How to ask.
+    pub method: AskMethod,
     /// The path to ask, with its mount in front.
     pub path: String,
     /// Parameters of the request.
     pub parameters: BTreeMap<String, String>,
+    /// Further ones, whose values are secrets.
+    pub secret_parameters: Vec<SecretParameter>,
+    /// Which part of the answer is the value.
+    pub result: AskResult,
+    /// For how long Vault keeps the answer, if it is to be wrapped.
+    pub wrap_ttl: Option<Duration>,
     /// Stands for all of the above but the name, as the record has it.
     pub place: String,
+}
+
+/// The kinds of sources that are asked for once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A GET.
+    Read,
+    /// A request that makes something.
+    Write,
+    /// A request for a certificate.
+    Certificate,
+}
+
+/// A parameter whose value is a key of a Secret of the object's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretParameter {
+    /// Its name.
+    pub name: String,
+    /// Name of the Secret.
+    pub secret: String,
+    /// Key of the Secret.
+    pub key: String,
 }
 
 /// What the object says about its credentials.
@@ -39,25 +78,207 @@ pub struct LeaseJob {
     pub overlap: Duration,
 }
 
-/// The source, checked.
-pub fn issued(source: &Source, read: &ReadSource) -> Result<IssuedJob, Failure> {
+/// The source, checked; `None` if it is one that is read again and again.
+pub fn issued(source: &Source) -> Result<Option<IssuedJob>, Failure> {
+    match (&source.kv, &source.read, &source.write, &source.pki) {
+        (Some(_), None, None, None) => Ok(None),
+        (None, Some(read), None, None) => read_source(source, read).map(Some),
+        (None, None, Some(write), None) => write_source(source, write).map(Some),
+        (None, None, None, Some(pki)) => pki_source(source, pki).map(Some),
+        _ => Err(Failure::invalid(format!(
+            "spec.sources[{}]: {ONE_MEMBER}",
+            source.name
+        ))),
+    }
+}
+
+fn read_source(source: &Source, read: &ReadSource) -> Result<IssuedJob, Failure> {
     let Source { name, optional, .. } = source;
     let ReadSource { path, parameters } = read;
     paths::check_read(path)
         .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].read.{problem}")))?;
-    let parameters: BTreeMap<String, String> = parameters
-        .iter()
-        .map(|(name, value)| (name.clone(), value.0.clone()))
-        .collect();
-    let mut place = request_hash(&format!("{:?}", (path, &parameters)));
-    place.truncate(16);
+    let parameters = plain(parameters);
     Ok(IssuedJob {
         name: name.clone(),
         optional: *optional,
+        kind: Kind::Read,
+        method: AskMethod::Get,
+        place: place(&format!("{:?}", (path, &parameters))),
         path: path.clone(),
         parameters,
-        place,
+        secret_parameters: Vec::new(),
+        result: AskResult::Data,
+        wrap_ttl: None,
     })
+}
+
+fn write_source(source: &Source, write: &WriteSource) -> Result<IssuedJob, Failure> {
+    let Source { name, optional, .. } = source;
+    let invalid =
+        |problem: String| Failure::invalid(format!("spec.sources[{name}].write.{problem}"));
+    let WriteSource {
+        path,
+        method,
+        parameters,
+        parameters_from,
+        wrap_ttl,
+        result,
+        refresh_interval,
+    } = write;
+    paths::check_write(path).map_err(invalid)?;
+    let wrap_ttl =
+        optional_duration(wrap_ttl).map_err(|error| invalid(format!("wrapTTL: {error}")))?;
+    let refresh = optional_duration(refresh_interval)
+        .map_err(|error| invalid(format!("refreshInterval: {error}")))?;
+    if refresh.is_some_and(|refresh| refresh < LEAST_REFRESH) {
+        let problem = "refreshInterval must be at least 10s: each request makes something in Vault";
+        return Err(invalid(problem.into()));
+    }
+    let parameters = plain(parameters);
+    let secret_parameters = secret_parameters(&parameters, parameters_from).map_err(invalid)?;
+    let (method, result) = (ask_method(*method), ask_result(*result));
+    // What the Secrets hold is no part of it: nobody reads them before the request is made.
+    let request = (
+        "write",
+        method,
+        path,
+        &parameters,
+        &secret_parameters,
+        wrap_ttl,
+        result,
+    );
+    Ok(IssuedJob {
+        name: name.clone(),
+        optional: *optional,
+        kind: Kind::Write,
+        method,
+        place: place(&format!("{request:?}")),
+        path: path.clone(),
+        parameters,
+        secret_parameters,
+        result,
+        wrap_ttl,
+    })
+}
+
+/// Parameters of the request that have fields of their own.
+const PKI_FIELDS: [&str; 7] = [
+    "common_name",
+    "alt_names",
+    "ip_sans",
+    "uri_sans",
+    "ttl",
+    "not_after",
+    "format",
+];
+
+fn pki_source(source: &Source, pki: &PkiSource) -> Result<IssuedJob, Failure> {
+    let Source { name, optional, .. } = source;
+    let invalid = |problem: String| Failure::invalid(format!("spec.sources[{name}].pki.{problem}"));
+    let PkiSource {
+        mount,
+        role,
+        issuer_ref,
+        common_name,
+        dns_names,
+        ip_addresses,
+        uris,
+        ttl,
+        renew_before,
+        parameters,
+    } = pki;
+    let path = paths::pki(mount, role, issuer_ref).map_err(invalid)?;
+    let ttl = optional_duration(ttl).map_err(|error| invalid(format!("ttl: {error}")))?;
+    optional_duration(renew_before).map_err(|error| invalid(format!("renewBefore: {error}")))?;
+    let mut parameters = plain(parameters);
+    if let Some(taken) = PKI_FIELDS
+        .iter()
+        .find(|name| parameters.contains_key(**name))
+    {
+        let problem = "use the fields commonName, dnsNames, ipAddresses, uris and ttl; the format is always pem";
+        return Err(invalid(format!("parameters names {taken}: {problem}")));
+    }
+    let fields = [
+        ("common_name", common_name.clone()),
+        ("alt_names", dns_names.join(",")),
+        ("ip_sans", ip_addresses.join(",")),
+        ("uri_sans", uris.join(",")),
+        (
+            "ttl",
+            ttl.map(|ttl| format!("{}s", ttl.as_secs()))
+                .unwrap_or_default(),
+        ),
+    ];
+    let said = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    parameters.extend(said.map(|(name, value)| (name.to_owned(), value)));
+    Ok(IssuedJob {
+        name: name.clone(),
+        optional: *optional,
+        kind: Kind::Certificate,
+        method: AskMethod::Post,
+        place: place(&format!("{:?}", ("pki", &path, &parameters))),
+        path,
+        parameters,
+        secret_parameters: Vec::new(),
+        result: AskResult::Data,
+        wrap_ttl: None,
+    })
+}
+
+fn ask_method(method: WriteMethod) -> AskMethod {
+    match method {
+        WriteMethod::Post => AskMethod::Post,
+        WriteMethod::Put => AskMethod::Put,
+    }
+}
+
+fn ask_result(result: WriteResult) -> AskResult {
+    match result {
+        WriteResult::Data => AskResult::Data,
+        WriteResult::Auth => AskResult::Auth,
+    }
+}
+
+fn secret_parameters(
+    plain: &BTreeMap<String, String>,
+    given: &[ParameterFrom],
+) -> Result<Vec<SecretParameter>, String> {
+    let mut found: Vec<SecretParameter> = Vec::with_capacity(given.len());
+    for ParameterFrom {
+        name,
+        secret_key_ref,
+    } in given
+    {
+        let name = if name.is_empty() {
+            &secret_key_ref.key
+        } else {
+            name
+        };
+        if plain.contains_key(name) || found.iter().any(|one| one.name == *name) {
+            return Err(format!(
+                "parametersFrom names parameter {name} a second time; leave one out, or give it another name"
+            ));
+        }
+        found.push(SecretParameter {
+            name: name.clone(),
+            secret: secret_key_ref.name.clone(),
+            key: secret_key_ref.key.clone(),
+        });
+    }
+    Ok(found)
+}
+
+fn plain(parameters: &BTreeMap<String, BoundedText<1024>>) -> BTreeMap<String, String> {
+    let parameters = parameters.iter();
+    parameters
+        .map(|(name, value)| (name.clone(), value.0.clone()))
+        .collect()
+}
+
+fn place(request: &str) -> String {
+    let mut place = request_hash(request);
+    place.truncate(16);
+    place
 }
 
 /// Hash of what is to be issued, and as whom. What is made of it, and how long it is kept, is no part of it.
@@ -103,7 +324,7 @@ pub fn lease(object: &VaultSecret) -> Result<LeaseJob, Failure> {
         ..
     } = &object.spec.refresh;
     for (field, text) in [("rotateBefore", rotate_before), ("maxAge", max_age)] {
-        optional(text).map_err(|error| invalid(&format!("refresh.{field}"), &error))?;
+        optional_duration(text).map_err(|error| invalid(&format!("refresh.{field}"), &error))?;
     }
     Ok(LeaseJob {
         revoke_on_delete: *revoke_on_delete == RevokeOnDelete::Revoke,
@@ -127,14 +348,30 @@ pub fn terms(object: &VaultSecret) -> Terms<'_> {
     } = &object.spec.refresh;
     Terms {
         renew_at_percent: u8::try_from(*renew_at_percent).unwrap_or(67),
-        rotate_before: optional(rotate_before).ok().flatten(),
-        max_age: optional(max_age).ok().flatten(),
+        rotate_before: optional_duration(rotate_before).ok().flatten(),
+        max_age: optional_duration(max_age).ok().flatten(),
         jitter_percent: u8::try_from(*jitter_percent).unwrap_or(0),
         uid: object.metadata.uid.as_deref().unwrap_or_default(),
     }
 }
 
-fn optional(text: &str) -> Result<Option<Duration>, DurationError> {
+/// After how long the source of that name is asked for anew, if its object says so.
+pub fn refresh_interval(object: &VaultSecret, name: &str) -> Option<Duration> {
+    let mut sources = object.spec.sources.iter();
+    let source = sources.find(|source| source.name == name)?;
+    let write = source.write.as_ref()?;
+    optional_duration(&write.refresh_interval).ok().flatten()
+}
+
+/// How long before its end the certificate of that name is replaced, if its object says so.
+pub fn renew_before(object: &VaultSecret, name: &str) -> Option<Duration> {
+    let mut sources = object.spec.sources.iter();
+    let source = sources.find(|source| source.name == name)?;
+    let pki = source.pki.as_ref()?;
+    optional_duration(&pki.renew_before).ok().flatten()
+}
+
+fn optional_duration(text: &str) -> Result<Option<Duration>, DurationError> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -3,8 +3,6 @@
 //! Each [`Stage`] is one request, and `minting` says what follows it; `docs/minting.md` tells why. Everything that can be found out before
 //! is found out before: that the Secret may be written, what it holds besides, whether the API server would take it.
 
-use std::collections::BTreeMap;
-
 use super::Context;
 use super::apply::{self, Applied};
 use super::build::{self, Desired, Issued, IssuedValue};
@@ -15,6 +13,7 @@ use super::fetch::{self, Need};
 use super::issued::IssuedJob;
 use super::make::make;
 use super::observe::Observed;
+use super::parameters::{self, Given};
 use super::refusals;
 use super::resolve::Job;
 use super::sessions::{self, look};
@@ -32,8 +31,7 @@ use crate::holdings::{Holding, Lives, OpenToken};
 use crate::lease::Life;
 use crate::minting::{Cause, Reply, Stage, Step, follow};
 use crate::record::SessionRecord;
-use crate::sensitive::SecretText;
-use crate::vault::{self, Ask, AskMethod, AskResult, Token};
+use crate::vault::{self, Ask, Token};
 
 /// One pass that issues.
 struct Minting<'a> {
@@ -44,6 +42,7 @@ struct Minting<'a> {
     observed: Observed,
     claim: Claim,
     settled: Vec<Settling>,
+    given: Given,
     session: Option<(OpenToken, Token)>,
     lives: Lives,
     desired: Option<Desired>,
@@ -87,6 +86,7 @@ pub async fn mint(
         let message = "the sessions of the object were changed meanwhile";
         return Err(Failure::new(Reason::KubernetesUnavailable, message));
     };
+    let given = parameters::read(job, context).await?;
     apply::try_out(job, &claim, context).await?;
     let mut minting = Minting {
         job,
@@ -95,6 +95,7 @@ pub async fn mint(
         observed,
         claim,
         settled,
+        given,
         session: None,
         lives: Lives::default(),
         desired: None,
@@ -208,7 +209,9 @@ impl Minting<'_> {
                     .map_err(|failure| (Reply::Lost, failure))?,
             );
         }
+        let rotation = values::rotation(&values, self.observed.now, None);
         let refused = |failure| (Reply::Refused, failure);
+        self.context.holdings.rotates(self.observed.uid(), rotation);
         let Some((_, token)) = &self.session else {
             return Err(lost("no session"));
         };
@@ -247,14 +250,14 @@ impl Minting<'_> {
         let Some((open, _)) = &self.session else {
             return Err(lost("no session").1);
         };
-        let reply = ask(self.job, source, open).await?;
+        let reply = ask(self.job, source, &self.given, open).await?;
         let (value, lease) = values::of_reply(
             self.job,
             source,
             reply,
             self.observed.now,
             &self.context.keys,
-        );
+        )?;
         self.lives.leases.extend(lease);
         Ok(value)
     }
@@ -344,19 +347,16 @@ fn lost(why: &str) -> Refused {
 pub async fn ask(
     job: &Job,
     source: &IssuedJob,
+    given: &Given,
     open: &OpenToken,
 ) -> Result<Option<vault::Issued>, Failure> {
-    let parameters: BTreeMap<String, SecretText> = source
-        .parameters
-        .iter()
-        .map(|(name, value)| (name.clone(), SecretText::new(value.clone())))
-        .collect();
+    let parameters = parameters::of(source, given);
     let ask = Ask {
-        method: AskMethod::Get,
+        method: source.method,
         path: &source.path,
         parameters: &parameters,
-        result: AskResult::Data,
-        wrap_ttl: None,
+        result: source.result,
+        wrap_ttl: source.wrap_ttl,
     };
     match vault::issue(&job.client, &job.vault_namespace, &open.value, &ask).await {
         Ok(issued) => Ok(Some(issued)),

@@ -22,6 +22,50 @@ pub fn check_kv(mount: &str, path: &str, plain: bool) -> Result<(), String> {
 
 /// Checks a path that is read as it stands. The problem begins with the name of the field below `read`.
 pub fn check_read(path: &str) -> Result<(), String> {
+    let segments = segments(path)?;
+    let above = &segments[..segments.len() - 1];
+    if above.windows(2).any(|pair| pair == ["auth", "token"]) {
+        return Err(
+            "path must not lead to auth/token/: the Secret would hold the operator's own session"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// Checks a path that is written to. The problem begins with the name of the field below `write`.
+pub fn check_write(path: &str) -> Result<(), String> {
+    let segments = segments(path)?;
+    if let [.., "auth", "token", last] = segments.as_slice()
+        && last.ends_with("-self")
+    {
+        return Err("path must not lead to auth/token/…-self, which is about the operator's own session; ask for a token of its own with auth/token/create".into());
+    }
+    Ok(())
+}
+
+/// The path that issues a certificate, checked. The problem begins with the name of the field below `pki`.
+pub fn pki(mount: &str, role: &str, issuer: &str) -> Result<String, String> {
+    let one = |text: &str| match check(text) {
+        Ok(()) if text.contains('/') => Err("must not contain a slash"),
+        checked => checked,
+    };
+    check(mount).map_err(|problem| format!("mount {problem}"))?;
+    if check_whole_mount(mount).is_err() {
+        return Err(
+            "mount must be the mount of a PKI engine, not sys, auth, identity or cubbyhole".into(),
+        );
+    }
+    one(role).map_err(|problem| format!("role {problem}"))?;
+    if issuer.is_empty() {
+        return Ok(format!("{mount}/issue/{role}"));
+    }
+    one(issuer).map_err(|problem| format!("issuerRef {problem}"))?;
+    Ok(format!("{mount}/issuer/{issuer}/issue/{role}"))
+}
+
+/// The segments of a path with its mount in front that leads neither to `sys/` nor to `cubbyhole/`: two at least.
+fn segments(path: &str) -> Result<Vec<&str>, String> {
     check(path).map_err(|problem| format!("path {problem}"))?;
     let segments: Vec<&str> = path.split('/').collect();
     let Some((_, above)) = segments.split_last().filter(|(_, above)| !above.is_empty()) else {
@@ -33,13 +77,7 @@ pub fn check_read(path: &str) -> Result<(), String> {
     {
         return Err("path must not lead to sys/ or cubbyhole/".into());
     }
-    if above.windows(2).any(|pair| pair == ["auth", "token"]) {
-        return Err(
-            "path must not lead to auth/token/: the Secret would hold the operator's own session"
-                .into(),
-        );
-    }
-    Ok(())
+    Ok(segments)
 }
 
 /// The rules of paths, which the schema states as well: whatever Vault or a proxy before it might read as another path is refused.
@@ -132,6 +170,57 @@ mod tests {
         ] {
             let found = check_read(path).unwrap_err();
             assert!(found.starts_with(problem), "{path}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_written_to_may_make_a_token_but_not_touch_the_session_itself() {
+        for path in [
+            "auth/token/create",
+            "auth/approle/role/ci/secret-id",
+            "team/identity/lookup/entity",
+            "a/revoke-self",
+        ] {
+            assert_eq!(check_write(path), Ok(()));
+        }
+        for (path, problem) in [
+            ("sys/wrapping/wrap", "path must not lead to sys/"),
+            ("team/sys/mounts/a", "path must not lead to sys/"),
+            (
+                "auth/token/revoke-self",
+                "path must not lead to auth/token/…-self",
+            ),
+            (
+                "team/auth/token/renew-self",
+                "path must not lead to auth/token/…-self",
+            ),
+            ("orders", "path must have its mount in front"),
+        ] {
+            let found = check_write(path).unwrap_err();
+            assert!(found.starts_with(problem), "{path}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_asked_of_a_role_and_of_an_issuer_if_one_is_named() {
+        assert_eq!(pki("pki", "shop", "").unwrap(), "pki/issue/shop");
+        let of_issuer = pki("team/pki", "shop", "root-2026").unwrap();
+        assert_eq!(of_issuer, "team/pki/issuer/root-2026/issue/shop");
+        for (mount, role, issuer, problem) in [
+            (
+                "team/sys",
+                "a",
+                "",
+                "mount must be the mount of a PKI engine",
+            ),
+            ("pki//a", "a", "", "mount must not have empty segments"),
+            ("pki", "a/../b", "", "role must not contain . or .."),
+            ("pki", "a/b", "", "role must not contain a slash"),
+            ("pki", "", "", "role must not have empty segments"),
+            ("pki", "a", "..", "issuerRef must not contain . or .."),
+        ] {
+            let found = pki(mount, role, issuer).unwrap_err();
+            assert!(found.starts_with(problem), "{found}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::failure::{Failure, Retry};
-use super::issued::IssuedJob;
+use super::issued::{IssuedJob, Kind, SecretParameter};
 use super::resolve::{Job, SourceJob};
 use super::settle::full_path;
 use crate::api::Reason;
@@ -51,16 +51,37 @@ impl Refusal {
 
 /// Vault did not issue what was asked for.
 pub fn issue(job: &Job, source: &IssuedJob, error: &vault::Error) -> Failure {
-    let IssuedJob { name, path, .. } = source;
+    let IssuedJob {
+        name, path, kind, ..
+    } = source;
+    let (verb, capability) = match kind {
+        Kind::Read => ("read", "read"),
+        Kind::Write | Kind::Certificate => ("write to", "update"),
+    };
     if let vault::Error::Forbidden { .. } = error {
         let message = format!(
-            "source {name}: role {} may not read {path}; its policy needs the capability \"read\" on \"{path}\"",
+            "source {name}: role {} may not {verb} {path}; its policy needs the capability \"{capability}\" on \"{path}\"",
             job.login.role
         );
         return Failure::new(Reason::PermissionDenied, message);
     }
-    let what = format!("source {name}: read {path}");
+    let what = format!("source {name}: {verb} {path}");
+    if let (Kind::Write | Kind::Certificate, vault::Error::Rejected { .. }) = (kind, error) {
+        // It may be the request or the role in Vault that has to be mended.
+        return Failure::invalid(format!("{what}: {error}")).retried(Retry::Backoff);
+    }
     vault_trouble(job, error, Reason::PathNotFound, &what)
+}
+
+/// A parameter of a request is not where the object says.
+pub fn parameter(source: &IssuedJob, parameter: &SecretParameter, problem: &str) -> Failure {
+    let SecretParameter { name, secret, key } = parameter;
+    let message = format!(
+        "source {}: parameter {name} is to come from key {key} of Secret {secret}, {problem}, or correct spec.sources[{}].write.parametersFrom",
+        source.name, source.name
+    );
+    // The Secret may come later, and is not watched for this.
+    Failure::invalid(message).retried(Retry::Backoff)
 }
 
 /// A session that came to nothing could not be revoked at once. It is written down, and revoked later.

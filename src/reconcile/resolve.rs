@@ -57,7 +57,9 @@ pub struct Job {
     pub destination: DestinationJob,
     /// How often to look; `None`: only on changes.
     pub interval: Option<Duration>,
-    /// By how much of it a poll may move, in percent.
+    /// How often to look at what was issued without a lease; `None`: only when Vault changes it by itself.
+    pub read_interval: Option<Duration>,
+    /// By how much of either a poll may move, in percent.
     pub jitter_percent: u8,
     /// Hash of everything above that decides what the Secret holds.
     pub request: String,
@@ -147,6 +149,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         login: login(object, &connection, account, &found.uid, &vault_namespace),
         destination: destination(object, &key),
         interval: Some(interval).filter(|interval| !interval.is_zero() && !all_pinned),
+        read_interval: Some(interval).filter(|interval| !interval.is_zero()),
         jitter_percent: u8::try_from(spec.refresh.jitter_percent).unwrap_or(0),
         request: request(object),
         client: connection.client.on_behalf_of(&key.namespace),
@@ -259,15 +262,10 @@ fn login(
 fn sources(object: &VaultSecret) -> Result<(Vec<SourceJob>, Vec<IssuedJob>), Failure> {
     let (mut read, mut issued) = (Vec::new(), Vec::new());
     for source in &object.spec.sources {
-        match (&source.kv, &source.read) {
-            (Some(kv), None) => read.push(kv_source(source, kv)?),
-            (None, Some(read)) => issued.push(issued::issued(source, read)?),
-            (Some(_), Some(_)) | (None, None) => {
-                return Err(Failure::invalid(format!(
-                    "spec.sources[{}]: set exactly one engine member: kv or read",
-                    source.name
-                )));
-            }
+        match (issued::issued(source)?, &source.kv) {
+            (Some(job), _) => issued.push(job),
+            (None, Some(kv)) => read.push(kv_source(source, kv)?),
+            (None, None) => {}
         }
     }
     Ok((read, issued))

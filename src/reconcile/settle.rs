@@ -164,7 +164,10 @@ impl<'a> Before<'a> {
                 fingerprint,
                 missing: _,
             } => (*known == place(job, source)).then_some(fingerprint),
-            SourceRecord::Lease { .. } => None,
+            SourceRecord::Lease { .. }
+            | SourceRecord::Token { .. }
+            | SourceRecord::Certificate { .. }
+            | SourceRecord::Written { .. } => None,
         }
     }
 
@@ -191,7 +194,7 @@ impl<'a> Before<'a> {
                     Was::There
                 }
             }
-            Some(SourceRecord::Static { .. } | SourceRecord::Lease { .. }) | None => Was::Unknown,
+            Some(_) | None => Was::Unknown,
         }
     }
 }

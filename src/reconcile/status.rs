@@ -1,8 +1,7 @@
 //! The status that follows from how a pass ended. Equal outcomes make equal statuses, so that nothing is written without news.
 
 mod sessions;
-
-use std::time::Duration;
+mod sources;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -16,9 +15,7 @@ use crate::api::Reason;
 use crate::api::condition::{
     AUTHENTICATED, READY, ROLLED_OUT, SYNCED, Verdict, find, is_true, whole_seconds,
 };
-use crate::api::status::{SourceStatus, SourceType, VaultSecretStatus};
-use crate::holdings::Lives;
-use crate::lease::Life;
+use crate::api::status::VaultSecretStatus;
 use crate::minting::{Cause, Wish};
 use crate::record::{Record, SourceRecord};
 
@@ -34,7 +31,7 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
     let sources = record
         .sources
         .iter()
-        .map(|(name, source)| source_status(name, source, lives));
+        .map(|(name, source)| sources::source_status(name, source, lives));
     let keys = if record.keys == 1 {
         "1 key".to_owned()
     } else {
@@ -273,46 +270,4 @@ pub fn last_reason(observed: &Observed) -> Option<Reason> {
     Reason::ALL
         .into_iter()
         .find(|reason| Some(reason.as_str()) == word)
-}
-
-/// A source as status tells it.
-fn source_status(name: &str, record: &SourceRecord, lives: Option<&Lives>) -> SourceStatus {
-    let plain = SourceStatus {
-        name: name.into(),
-        ..SourceStatus::default()
-    };
-    match record {
-        SourceRecord::Static {
-            place: _,
-            version,
-            fingerprint: _,
-            missing,
-        } => SourceStatus {
-            source_type: SourceType::Static,
-            version: version.and_then(|version| i64::try_from(version).ok()),
-            missing: *missing,
-            ..plain
-        },
-        SourceRecord::Lease {
-            place: _,
-            id,
-            seconds,
-            renewable,
-            issued,
-        } => {
-            let issued = Timestamp::from_second(*issued).unwrap_or(Timestamp::MIN);
-            let at_first = Life::issued(issued, Duration::from_secs(*seconds), *renewable);
-            let life = lives.and_then(|lives| lives.leases.get(id)?.as_ref());
-            let token = lives.and_then(|lives| lives.token.as_ref());
-            SourceStatus {
-                source_type: SourceType::Lease,
-                lease_id: Some(id.clone()),
-                renewable: Some(life.map_or(*renewable, |life| life.renewable)),
-                issue_time: Some(whole_seconds(issued)),
-                expiration_time: life.unwrap_or(&at_first).end().map(whole_seconds),
-                token_expiration_time: token.and_then(Life::end).map(whole_seconds),
-                ..plain
-            }
-        }
-    }
 }

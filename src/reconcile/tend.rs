@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use zeroize::Zeroizing;
 
 use super::Context;
+use super::ends::{self, Need};
 use super::entries::{self, is_kept};
 use super::issued::terms;
 use super::observe::Observed;
@@ -20,7 +21,6 @@ use crate::api::status::SessionStatus;
 use crate::connections::{Connection, Entry};
 use crate::holdings::{Holding, Lives, OpenToken, Trouble};
 use crate::lease::{Life, Terms, plan};
-use crate::record::SourceRecord;
 use crate::schedule::backoff;
 use crate::seal::{Keys, KeysError, Sealing, UnsealError};
 use crate::sensitive::SecretText;
@@ -43,7 +43,7 @@ pub async fn tend(observed: &Observed, context: &Context) -> Tended {
             || open(session, observed, context),
             |at| known.swap_remove(at),
         );
-        if is_kept(session, observed) {
+        if ends::needs(session, observed) >= Need::Renewals && is_kept(session, observed) {
             keep_alive(&mut holding, session, observed, context).await;
         }
         holdings.push(holding);
@@ -94,11 +94,16 @@ fn summarise(sessions: &[(&SessionStatus, &Holding)], observed: &Observed) -> Te
             next.extend(entries::over_time(session));
             continue;
         }
+        let need = ends::needs(session, observed);
         let plan = whole_plan(&holding.lives, &terms, observed.now);
+        let plan = plan.filter(|_| need >= Need::Renewals);
         let retry = holding.trouble.as_ref().map(|trouble| trouble.retry_at);
         let renew = plan.as_ref().and_then(next_renewal);
         next.extend(renew.map(|at| retry.map_or(at, |retry| retry.max(at))));
         if Some(session.accessor.as_str()) == live {
+            next.extend(ends::ends(observed, holding.lives.token.as_ref()).rotate_at);
+        }
+        if Some(session.accessor.as_str()) == live && need == Need::Life {
             next.extend(plan.and_then(|plan| plan.rotate_at));
             tended.live = Some(holding.lives.clone());
             tended.lost.clone_from(&holding.lost);
@@ -159,7 +164,7 @@ pub fn open(session: &SessionStatus, observed: &Observed, context: &Context) -> 
         .iter()
         .map(|id| (id.clone(), None))
         .collect();
-    leases.extend(sources.filter_map(lease_life));
+    leases.extend(sources.filter_map(ends::lease_life));
     let lost = token.is_none();
     let lost = lost.then(|| "the token of its session cannot be unsealed".to_owned());
     Holding {
@@ -201,23 +206,6 @@ pub fn open_entry(
             warn!(accessor = session.accessor, %error, "the token of a session cannot be unsealed");
             (None, None)
         }
-    }
-}
-
-fn lease_life(source: &SourceRecord) -> Option<(String, Option<Life>)> {
-    match source {
-        SourceRecord::Lease {
-            place: _,
-            id,
-            seconds,
-            renewable,
-            issued,
-        } => {
-            let issued = Timestamp::from_second(*issued).unwrap_or(Timestamp::MIN);
-            let life = Life::issued(issued, Duration::from_secs(*seconds), *renewable);
-            Some((id.clone(), Some(life)))
-        }
-        SourceRecord::Static { .. } => None,
     }
 }
 

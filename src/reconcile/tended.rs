@@ -18,6 +18,8 @@ pub struct Tended {
     pub trouble: Option<String>,
     /// The sessions that could not be let go a moment ago.
     pub deferred: BTreeSet<String>,
+    /// When Vault changes by itself what was issued without a lease, if it told.
+    pub rotates: Option<Timestamp>,
     /// When the sessions are to be looked after again.
     pub next: Option<Timestamp>,
 }

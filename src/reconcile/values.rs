@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,9 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::build::{Issued, IssuedValue};
+use super::certificate;
 use super::failure::Failure;
-use super::issued::IssuedJob;
+use super::issued::{IssuedJob, Kind};
 use super::resolve::Job;
 use crate::api::Reason;
 use crate::lease::Life;
@@ -45,14 +47,9 @@ pub fn of_reply(
     reply: Option<vault::Issued>,
     now: Timestamp,
     keys: &Keys,
-) -> (IssuedValue, Option<(String, Option<Life>)>) {
+) -> Result<(IssuedValue, Option<(String, Option<Life>)>), Failure> {
     let (place, name) = (source.place.clone(), source.name.clone());
-    let Some(vault::Issued {
-        data,
-        lease,
-        token: _,
-    }) = reply
-    else {
+    let Some(vault::Issued { data, lease, token }) = reply else {
         let record = SourceRecord::Static {
             place,
             version: None,
@@ -64,39 +61,95 @@ pub fn of_reply(
             data: None,
             record,
         };
-        return (nothing, None);
+        return Ok((nothing, None));
     };
-    let (record, lease) = if let Some(vault::Lease {
-        id,
-        duration,
-        renewable,
-    }) = lease
-    {
-        let record = SourceRecord::Lease {
+    let data = match source.kind {
+        Kind::Certificate => certificate::with_chain(data),
+        Kind::Read | Kind::Write => data,
+    };
+    let life = lease.as_ref().map(|lease| {
+        let renewable = lease.renewable && source.kind != Kind::Certificate;
+        let life = Life::issued(now, lease.duration, renewable);
+        (lease.id.clone(), Some(life))
+    });
+    let issued = now.as_second();
+    let record = match (lease, token, source.kind) {
+        (lease, _, Kind::Certificate) => {
+            certificate::record(source, &data, issued, lease.map(|lease| lease.id))?
+        }
+        (Some(lease), _, _) => SourceRecord::Lease {
             place,
-            id: id.clone(),
-            seconds: duration.as_secs(),
-            renewable,
-            issued: now.as_second(),
-        };
-        (
-            record,
-            Some((id, Some(Life::issued(now, duration, renewable)))),
-        )
-    } else {
-        (unleased(job, source, &data, keys), None)
+            id: lease.id,
+            seconds: lease.duration.as_secs(),
+            renewable: lease.renewable,
+            issued,
+        },
+        (None, Some(token), _) => SourceRecord::Token {
+            place,
+            accessor: token.accessor,
+            seconds: token.duration.as_secs(),
+            wraps: source.wrap_ttl.is_some(),
+            issued,
+        },
+        (None, None, Kind::Write) => SourceRecord::Written { place, issued },
+        (None, None, Kind::Read) => unleased(job, source, &data, keys),
     };
     let value = IssuedValue {
         name,
         data: Some(Arc::new(data)),
         record,
     };
-    (value, lease)
+    Ok((value, life))
+}
+
+/// When Vault changes the first of the values by itself, as it tells with them. `last` is what it told before: where that is over and Vault has not done so,
+/// it is left more and more time.
+pub fn rotation(
+    values: &[IssuedValue],
+    now: Timestamp,
+    last: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let left = values.iter().filter_map(|value| left(value.data.as_ref()?));
+    let overdue = last.and_then(|last| Duration::try_from(now.duration_since(last)).ok());
+    let left = left.min()?.max(overdue.unwrap_or_default() / 2);
+    now.checked_add(left).ok()
+}
+
+/// How long a value is to last that Vault changes by itself. It says when it did so last; a `ttl` alone may be anything.
+fn left(data: &SecretJson) -> Option<Duration> {
+    let root = data.root()?;
+    root.member(LAST_ROTATION)?;
+    root.member(TTL)?.unsigned().map(Duration::from_secs)
+}
+
+const LAST_ROTATION: &str = "last_vault_rotation";
+const TTL: &str = "ttl";
+
+/// The value without what is another number each time that it is read.
+fn lasting(data: &SecretJson) -> Option<Zeroizing<String>> {
+    left(data)?;
+    let mut text = Zeroizing::new(String::with_capacity(2 * data.expose().len()));
+    for (name, value) in data.root()?.members()? {
+        if name != TTL {
+            let value = value.to_json();
+            for piece in [
+                name.as_str(),
+                "=",
+                std::str::from_utf8(value.expose()).ok()?,
+                "\n",
+            ] {
+                text.push_str(piece);
+            }
+        }
+    }
+    Some(text)
 }
 
 /// What is recorded of a value without a lease.
 fn unleased(job: &Job, source: &IssuedJob, data: &SecretJson, keys: &Keys) -> SourceRecord {
-    let parts = [source.place.as_str(), &job.key.namespace, data.expose()];
+    let lasting = lasting(data);
+    let lasting = lasting.as_ref().map_or(data.expose(), |text| text.as_str());
+    let parts = [source.place.as_str(), &job.key.namespace, lasting];
     let text = Zeroizing::new(parts.join("\n"));
     SourceRecord::Static {
         place: source.place.clone(),
@@ -180,9 +233,11 @@ fn place<'a>(job: &'a Job, accessor: &'a str) -> [&'a str; 4] {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::reconcile::fixture::leased::{LEASE, LIVE, asked, issued};
-    use crate::reconcile::fixture::{NOW, at, edit, job, keys};
+    use crate::reconcile::fixture::{NOW, at, edit, fresh, job, keys};
 
     #[test]
     fn what_was_sealed_beside_the_record_is_had_again_for_that_secret_and_session_only() {
@@ -219,7 +274,11 @@ mod tests {
         let observed = asked();
         let wanted = job(&observed);
         let source = &wanted.issued[0];
-        let of = |reply| of_reply(&wanted, source, reply, at(NOW), &keys());
+        let of = |reply| {
+            of_reply(&wanted, source, reply, at(NOW), &keys())
+                .ok()
+                .unwrap()
+        };
         let reply = |text: &str, lease| vault::Issued {
             data: SecretJson::parse(Zeroizing::new(text.into())).ok().unwrap(),
             lease,
@@ -245,5 +304,58 @@ mod tests {
             nothing.record,
             SourceRecord::Static { missing: true, .. }
         ));
+    }
+
+    fn document(fields: &Value) -> SecretJson {
+        let text = Zeroizing::new(fields.to_string());
+        SecretJson::parse(text).ok().unwrap()
+    }
+
+    fn source() -> IssuedJob {
+        let source = json!({ "name": "db", "read": { "path": "database/static-creds/batch" } });
+        let source = serde_json::from_value(source).unwrap();
+        crate::reconcile::issued::issued(&source).unwrap().unwrap()
+    }
+
+    fn rotated(password: &str, ttl: u64) -> Value {
+        json!({ "username": "batch", "password": password, "ttl": ttl, "last_vault_rotation": "2026" })
+    }
+
+    fn print(fields: &Value) -> String {
+        let (job, source) = (job(&fresh()), source());
+        match unleased(&job, &source, &document(fields), &keys()) {
+            SourceRecord::Static { fingerprint, .. } => fingerprint,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn rotation_of(fields: &Value, last: Option<i64>) -> Option<i64> {
+        let value = IssuedValue {
+            name: "db".to_owned(),
+            data: Some(Arc::new(document(fields))),
+            record: SourceRecord::Written {
+                place: String::new(),
+                issued: 0,
+            },
+        };
+        let found = rotation(&[value], at(1000), last.map(at));
+        found.map(Timestamp::as_second)
+    }
+
+    #[test]
+    fn what_vault_rotates_is_the_same_until_its_password_changes() {
+        assert_eq!(print(&rotated("a", 60)), print(&rotated("a", 59)));
+        assert_ne!(print(&rotated("a", 60)), print(&rotated("b", 60)));
+        // Elsewhere a ttl is a value like any other.
+        assert_ne!(print(&json!({ "ttl": 60 })), print(&json!({ "ttl": 59 })));
+    }
+
+    #[test]
+    fn the_next_rotation_is_what_vault_says_and_later_and_later_when_it_is_late() {
+        assert_eq!(rotation_of(&rotated("a", 60), None), Some(1060));
+        assert_eq!(rotation_of(&rotated("a", 60), Some(990)), Some(1060));
+        assert_eq!(rotation_of(&rotated("a", 0), Some(1000)), Some(1000));
+        assert_eq!(rotation_of(&rotated("a", 0), Some(900)), Some(1050));
+        assert_eq!(rotation_of(&json!({ "ttl": 60 }), None), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Part of step 4: what the object asks for, as far as its sessions are concerned.
 
+use super::ends::ends_of;
 use super::issued::terms;
 use super::observe::Observed;
 use super::resolve::Job;
@@ -24,6 +25,10 @@ pub fn wish(job: &Job, observed: &Observed) -> Wish {
     let plan = observed.tended.live.as_ref();
     let plan = plan.and_then(|lives| whole_plan(lives, &terms(&observed.object), observed.now));
     let rotate_at = plan.and_then(|plan| plan.rotate_at);
+    let rotate_at = rotate_at
+        .into_iter()
+        .chain(ends_of(observed).rotate_at)
+        .min();
     let cause = if *asked != job.asked {
         Some(Cause::RequestChanged)
     } else if observed.tended.lost.is_some() {

@@ -135,7 +135,7 @@ impl<'a> JsonRef<'a> {
     }
 
     /// The elements of an array; `None` for anything else.
-    fn elements(self) -> Option<Vec<JsonRef<'a>>> {
+    pub fn elements(self) -> Option<Vec<JsonRef<'a>>> {
         self.read_if('[')
     }
 

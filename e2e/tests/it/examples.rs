@@ -30,7 +30,19 @@ fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
                 .flatten()
             {
                 if source["read"].is_object() {
-                    source["read"]["path"] = format!("{}/creds/app", t.database_mount()).into();
+                    let mount = t.database_mount();
+                    source["read"]["path"] = match name {
+                        "static-user" => format!("{mount}/static-creds/batch").into(),
+                        _ => format!("{mount}/creds/app").into(),
+                    };
+                    continue;
+                }
+                if source["pki"].is_object() {
+                    source["pki"]["mount"] = format!("{}-pki", t.name()).into();
+                    continue;
+                }
+                if source["write"].is_object() {
+                    source["write"]["path"] = secret_id_path(t).into();
                     continue;
                 }
                 let kv = &mut source["kv"];
@@ -43,6 +55,10 @@ fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
         }
     }
     Ok(objects)
+}
+
+fn secret_id_path(t: &Tenant) -> String {
+    format!("auth/{}-approle/role/ci/secret-id", t.name())
 }
 
 fn v1_mount(t: &Tenant) -> String {
@@ -113,6 +129,58 @@ fn the_example_of_a_database_user_becomes_one_that_logs_in() -> Result<()> {
             .await?
             .can_log_in(&user, &password)
             .await
+    })
+}
+
+#[test]
+fn the_example_of_a_secret_id_becomes_one_that_logs_in() -> Result<()> {
+    run(async |t| {
+        let path = t.approle("ci").await?;
+        assert_eq!(path, secret_id_path(t));
+        let client = t.ground().control_plane().client();
+        for one in example(t, "approle")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-ci").await?;
+        let secret_id = t.secret("orders-ci").await?.text("SECRET_ID")?;
+        t.approle_logs_in("ci", &secret_id).await
+    })
+}
+
+#[test]
+fn the_example_of_a_static_user_becomes_one_that_logs_in() -> Result<()> {
+    run(async |t| {
+        t.static_database("batch", "24h").await?;
+        let client = t.ground().control_plane().client();
+        for one in example(t, "static-user")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-batch").await?;
+        let secret = t.secret("orders-batch").await?;
+        let (user, password) = (secret.text("DB_USER")?, secret.text("DB_PASSWORD")?);
+        let postgres = t.ground().postgres().await?;
+        postgres.can_log_in(&user, &password).await
+    })
+}
+
+#[test]
+fn the_example_of_a_certificate_becomes_one_for_tls() -> Result<()> {
+    run(async |t| {
+        let mount = t.authority("shop").await?;
+        let role = json!({ "allowed_domains": "shop.svc,orders", "allow_subdomains": true, "allow_bare_domains": true });
+        t.vault()
+            .write(&format!("{mount}/roles/shop"), &role)
+            .await?;
+        let client = t.ground().control_plane().client();
+        for one in example(t, "certificate")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-tls").await?;
+        let secret = t.secret("orders-tls").await?;
+        assert_eq!(secret.kind(), "kubernetes.io/tls");
+        assert_eq!(secret.keys(), ["ca.crt", "tls.crt", "tls.key"]);
+        ensure!(secret.text("tls.crt")?.ends_with(&secret.text("ca.crt")?));
+        Ok(())
     })
 }
 

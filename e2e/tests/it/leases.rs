@@ -2,6 +2,9 @@
 
 mod faults;
 mod keeping;
+mod pki;
+mod rotated;
+mod write;
 
 use anyhow::Result;
 use serde_json::{Value, json};

@@ -85,7 +85,32 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
         (
             "/sources/0",
             json!({"name": "main"}),
-            "spec.sources[main]: set exactly one engine member: kv or read",
+            "spec.sources[main]: set exactly one engine member: kv, read, write or pki",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main", "write": {"path": "auth/token/renew-self"}}),
+            "spec.sources[main].write.path must not lead to auth/token/…-self, which is about the operator's own session; ask for a token of its own with auth/token/create",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main", "write": {"path": "a/b", "refreshInterval": "9s"}}),
+            "spec.sources[main].write.refreshInterval must be at least 10s: each request makes something in Vault",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main", "write": {"path": "a/b", "parameters": {"k": "v"}, "parametersFrom": [{"secretKeyRef": {"name": "s", "key": "k"}}]}}),
+            "spec.sources[main].write.parametersFrom names parameter k a second time; leave one out, or give it another name",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main", "pki": {"mount": "pki", "role": "a/b"}}),
+            "spec.sources[main].pki.role must not contain a slash",
+        ),
+        (
+            "/sources/0",
+            json!({"name": "main", "pki": {"mount": "pki", "role": "a", "parameters": {"format": "der"}}}),
+            "spec.sources[main].pki.parameters names format: use the fields commonName, dnsNames, ipAddresses, uris and ttl; the format is always pem",
         ),
         (
             "/data",
@@ -182,6 +207,39 @@ fn the_request_is_another_exactly_when_the_secret_may_hold_something_else() {
         let after = job(&edited(path, value)).request;
         assert_eq!(after != before, differs, "{path}");
     }
+}
+
+#[test]
+fn a_request_is_made_anew_exactly_when_it_is_another_one() {
+    let write = |more: serde_json::Value| {
+        let mut write = json!({"path": "auth/token/create"});
+        let members = write.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        job(&edited(
+            "/sources/0",
+            json!({"name": "main", "write": write}),
+        ))
+        .asked
+    };
+    let before = write(json!({}));
+    for (more, differs) in [
+        (json!({"method": "PUT"}), true),
+        (json!({"parameters": {"ttl": "1h"}}), true),
+        (
+            json!({"parametersFrom": [{"secretKeyRef": {"name": "a", "key": "b"}}]}),
+            true,
+        ),
+        (json!({"wrapTTL": "1m"}), true),
+        (json!({"result": "Auth"}), true),
+        (json!({"refreshInterval": "1h"}), false),
+    ] {
+        assert_eq!(write(more.clone()) != before, differs, "{more}");
+    }
+    let pki = |more| {
+        let pki = json!({"mount": "pki", "role": "shop", "renewBefore": more});
+        job(&edited("/sources/0", json!({"name": "main", "pki": pki}))).asked
+    };
+    assert_eq!(pki("1h"), pki("2h"));
 }
 
 #[test]

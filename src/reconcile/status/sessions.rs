@@ -7,6 +7,7 @@ use crate::api::VaultSecretStatus;
 use crate::api::condition::whole_seconds;
 use crate::api::status::{NextAction, SessionStatus};
 use crate::lease::Life;
+use crate::reconcile::ends::ends_of;
 use crate::reconcile::entries::{STATUS_LAG, is_kept, live, noted};
 use crate::reconcile::issued::terms;
 use crate::reconcile::observe::Observed;
@@ -69,7 +70,11 @@ fn timed(observed: &Observed, status: VaultSecretStatus) -> VaultSecretStatus {
     let retire = retire.filter_map(|session| session.retire_time.as_ref());
     let retire = retire.map(|time| time.0).min();
     let renew = plan.as_ref().and_then(next_renewal);
+    let ends = ends_of(observed);
     let rotate = plan.as_ref().and_then(|plan| plan.rotate_at);
+    let rotate = rotate.into_iter().chain(ends.rotate_at).min();
+    let expires = plan.and_then(|plan| plan.expires);
+    let expires = expires.into_iter().chain(ends.expires).min();
     let next = [
         renew.map(|at| (at, NextAction::Renew)),
         rotate.map(|at| (at, NextAction::Rotate)),
@@ -77,7 +82,7 @@ fn timed(observed: &Observed, status: VaultSecretStatus) -> VaultSecretStatus {
     ];
     let next = next.into_iter().flatten().min_by_key(|(at, _)| *at);
     VaultSecretStatus {
-        expiration_time: plan.and_then(|plan| plan.expires).map(whole_seconds),
+        expiration_time: expires.map(whole_seconds),
         next_action: next.map(|(_, action)| action),
         next_action_time: next.map(|(at, _)| whole_seconds(at)),
         sessions,

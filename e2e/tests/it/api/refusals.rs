@@ -87,7 +87,7 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: [spec.sources, at least 1]
 - at: /spec/sources
   bad: [[{ name: a }]]
-  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
 - at: /spec/sources/0/kv/version
   bad: [-1]
   says: ["spec.sources[0].kv.version", greater than or equal to 0]
@@ -99,7 +99,7 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: ["spec.sources[0].kv.engineVersion", '"Auto", "V1", "V2"']
 - at: /spec/sources/0/read
   bad: [{ path: database/creds/a }]
-  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
 - at: /spec/sources/0
   bad: [{ name: a, read: { path: database/creds/a/ } }, { name: a, read: { path: database } }]
   says: ["spec.sources[0].read.path", must be a path with its mount in front]
@@ -115,9 +115,36 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
 - at: /spec/sources/0
   bad: [{ name: a, read: { path: pki/cert/a, parameters: { "a b": x } } }]
   says: ["spec.sources[0].read.parameters", names of parameters have at most 128]
-- at: /spec/sources/0/pki
+- at: /spec/sources/0
+  bad: [{ name: a, write: { path: sys/mounts/a } }, { name: a, write: { path: team/sys/wrapping/wrap } }]
+  says: ["spec.sources[0].write.path", must not lead to sys/ or cubbyhole/]
+- at: /spec/sources/0
+  bad: [{ name: a, write: { path: auth/token/revoke-self } }]
+  says: ["spec.sources[0].write.path", must not lead to auth/token/]
+- at: /spec/sources/0
+  bad: [{ name: a, write: { path: auth/token/create, wrapTTL: soon } }]
+  says: ["spec.sources[0].write.wrapTTL", must be a duration]
+- at: /spec/sources/0
+  bad: [{ name: a, write: { path: auth/token/create, parametersFrom: [{ secretKeyRef: { name: A, key: b } }] } }]
+  says: ["spec.sources[0].write.parametersFrom[0].secretKeyRef.name", must be the name of an object]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki/, role: a } }, { name: a, pki: { mount: "a%2fb", role: a } }]
+  says: ["spec.sources[0].pki.mount", must be a mount such as pki]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: team/sys, role: a } }]
+  says: ["spec.sources[0].pki.mount", must be the mount of a PKI engine]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a/b } }, { name: a, pki: { mount: pki, role: ".." } }]
+  says: ["spec.sources[0].pki.role", must be the name of a role]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, dnsNames: ["a,b"] } }]
+  says: ["spec.sources[0].pki.dnsNames", one per entry]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, parameters: { ttl: 1h } } }]
+  says: ["spec.sources[0].pki.parameters", use the fields commonName]
+- at: /spec/sources/0/surprise
   bad: [{ role: a }]
-  says: [unknown field, "spec.sources[0].pki"]
+  says: [unknown field, "spec.sources[0].surprise"]
 "#;
         t.expect_refusals(SMALL, &sources.replace("$many", &many.join(", ")))
             .await
@@ -341,7 +368,7 @@ fn an_explicit_null_means_that_the_field_is_left_out() -> Result<()> {
   says: [spec.sources, Required value]
 - at: /spec/sources/0/kv
   bad: [null]
-  says: ["spec.sources[0]", "set exactly one engine member: kv or read"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
 - at: /spec/data
   bad: [[{ key: a, source: null }]]
   says: ["spec.data[0]", set exactly one of source and value]
