@@ -188,13 +188,13 @@ fn is_only_due(job: &Job, observed: &Observed) -> bool {
     due && is_lent(observed) && sessions::expiration(observed).is_some_and(|end| end > observed.now)
 }
 
-/// Whether everything in the Secret has a lease: then it is as good as ever until that ends.
+/// Whether everything in the Secret was issued: then it is as good as ever until that ends.
 fn is_lent(observed: &Observed) -> bool {
     let record = observed.record.as_ref();
     record.is_some_and(|record| {
         let mut sources = record.sources.values();
-        !record.sources.is_empty()
-            && sources.all(|source| matches!(source, SourceRecord::Lease { .. }))
+        let issued = |source: &SourceRecord| !matches!(source, SourceRecord::Static { .. });
+        !record.sources.is_empty() && sources.all(issued)
     })
 }
 
