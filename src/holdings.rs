@@ -3,9 +3,10 @@
 //! Nothing here is needed to start again: a token is unsealed from its entry, and how long it lives is asked with the next renewal.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::lease::Life;
 use crate::sensitive::SecretText;
@@ -15,6 +16,23 @@ use crate::sensitive::SecretText;
 pub struct Holdings {
     by_uid: Mutex<HashMap<String, Vec<Holding>>>,
     rotations: Mutex<HashMap<String, Timestamp>>,
+    issuing: Mutex<HashMap<String, Arc<Turn>>>,
+}
+
+/// Held by whoever has credentials issued.
+type Turn = tokio::sync::Mutex<()>;
+
+/// Credentials of an object are being issued for as long as this lives.
+pub struct Issuing<'a> {
+    holdings: &'a Holdings,
+    uid: String,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Drop for Issuing<'_> {
+    fn drop(&mut self) {
+        self.holdings.turns().remove(&self.uid);
+    }
 }
 
 /// One open session.
@@ -119,6 +137,29 @@ impl Holdings {
         let rotations = self.rotations.lock();
         let rotations = rotations.unwrap_or_else(PoisonError::into_inner);
         rotations.get(uid).copied()
+    }
+
+    /// Credentials of the object are being issued from now on.
+    pub async fn issue(&self, uid: &str) -> Issuing<'_> {
+        let turn = self.turns().entry(uid.into()).or_default().clone();
+        Issuing {
+            holdings: self,
+            uid: uid.into(),
+            _turn: turn.lock_owned().await,
+        }
+    }
+
+    /// Waits until no credentials of the object are being issued. Revoked meanwhile, a session would leave behind what the server is just
+    /// about to issue in it.
+    pub async fn issued(&self, uid: &str) {
+        let turn = self.turns().get(uid).cloned();
+        if let Some(turn) = turn {
+            drop(turn.lock().await);
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<String, Arc<Turn>>> {
+        self.issuing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Holding>>> {

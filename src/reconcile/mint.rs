@@ -101,6 +101,8 @@ pub async fn mint(
         desired: None,
         applied: None,
     };
+    let uid = minting.observed.uid().to_owned();
+    let _issuing = context.holdings.issue(&uid).await;
     let mut first_failure = None;
     let mut next = step.first();
     while let Some(stage) = next {

@@ -88,6 +88,8 @@ pub async fn vanished(object: &VaultSecret, context: &Context) {
     if left_alone || entries::sessions(object).is_empty() {
         return;
     }
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    context.holdings.issued(uid).await;
     match hand_over(object, context).await {
         Ok(()) => drain(context).await,
         Err(failure) => {

@@ -3,6 +3,7 @@
 mod database;
 mod endings;
 mod frozen;
+mod middle;
 mod spoilt;
 mod walk;
 
