@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures::{StreamExt as _, stream};
 
-use super::{furnish, known_leases, objects, row};
+use super::{furnish, known_leases, objects, row, verdict};
 use crate::tenant::Tenant;
 use crate::vault_server::DatabaseRole;
 use crate::wait::{SOON, until};
@@ -64,7 +64,7 @@ pub async fn logins(credentials: usize, time: Duration) -> Result<bool> {
     row("credentials replaced", asked.reads().below(&path).len());
     row("leases that live", t.leases().await?.len());
     row("of which no object knows", unknown);
-    Ok(failures == 0 && attempts > 0 && unknown == 0)
+    verdict(failures == 0 && attempts > 0 && unknown == 0)
 }
 
 /// How many leases live of which no object tells, once nothing is on its way any more.

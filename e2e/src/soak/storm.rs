@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::{furnish, name, objects, row, sessions};
+use super::{furnish, name, objects, row, sessions, verdict};
 use crate::dice::Dice;
 use crate::stopwatch::Stopwatch;
 use crate::tenant::Tenant;
@@ -17,7 +17,7 @@ use crate::wait::{SOON, pause, until};
 const LONGEST_LIFE_MILLIS: u64 = 1500;
 
 /// How long everything may take to come right after the last kill.
-const QUIET: Duration = Duration::from_mins(4);
+const QUIET: Duration = Duration::from_mins(2);
 
 /// What people did.
 #[derive(Debug, Default)]
@@ -143,10 +143,10 @@ pub async fn storm(many: usize, kills: u32) -> Result<bool> {
     row("at most, with one for each kill", most);
     row("objects in the end", work.objects.len());
     row("dead credentials in Secrets", dead);
-    row("users that no Secret holds", leaked);
+    row("users that no Secret holds", leaked.len());
     row("leases that live", t.leases().await?.len());
     row("tokens that live (some only to their first end)", tokens);
-    Ok(settled.is_ok() && dead == 0 && leaked == 0 && issued <= most)
+    verdict(settled.is_ok() && dead == 0 && leaked.is_empty() && issued <= most)
 }
 
 /// Waits until every object has its one session and its Secret, and nobody else is in the database.
@@ -164,8 +164,8 @@ async fn comes_right(t: &Tenant, work: &Work) -> Result<()> {
         let (dead, leaked) = left(t).await?;
         let leases = t.leases().await?.len();
         ensure!(
-            dead == 0 && leaked == 0 && leases == wanted,
-            "{dead} dead credentials, {leaked} users too many, {leases} leases of {wanted} objects"
+            dead == 0 && leaked.is_empty() && leases == wanted,
+            "{dead} dead credentials, users {leaked:?} too many, {leases} leases of {wanted} objects"
         );
         Ok(Some(()))
     })
@@ -177,8 +177,8 @@ async fn comes_right(t: &Tenant, work: &Work) -> Result<()> {
     .await
 }
 
-/// How many Secrets hold dead credentials, and how many users no Secret holds.
-async fn left(t: &Tenant) -> Result<(usize, usize)> {
+/// How many Secrets hold dead credentials, and which users no Secret holds.
+async fn left(t: &Tenant) -> Result<(usize, Vec<String>)> {
     let (secrets, mut dead) = (t.secrets_now("user").await?, 0);
     let mut held = Vec::new();
     for secret in &secrets {
@@ -186,6 +186,6 @@ async fn left(t: &Tenant) -> Result<(usize, usize)> {
         held.push(secret.text("username")?);
     }
     let users = t.database_users().await?;
-    let leaked = users.iter().filter(|user| !held.contains(user)).count();
-    Ok((dead, leaked))
+    let leaked = users.into_iter().filter(|user| !held.contains(user));
+    Ok((dead, leaked.collect()))
 }
