@@ -109,14 +109,14 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
 pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> Option<Timestamp> {
     let reads = !read_again(job, observed).is_empty();
     let rotates = observed.tended.rotates.filter(|_| reads);
-    let rotated = rotates.and_then(|at| at.checked_add(AFTER_ROTATION).ok());
+    let after_it = rotates.and_then(|at| at.checked_add(AFTER_ROTATION).ok());
     let interval = job.interval.or(job.read_interval.filter(|_| reads));
     let polled_next = interval.and_then(|interval| next_regular(job, polled, interval, observed));
     let first = observed
         .started
         .checked_add(schedule::spread(&job.uid, FIRST_READ));
     let first = first.ok().filter(|_| reads && polled.is_none());
-    [rotated, polled_next, first].into_iter().flatten().min()
+    [after_it, polled_next, first].into_iter().flatten().min()
 }
 
 fn next_regular(

@@ -25,6 +25,9 @@ use crate::vault;
 /// The most bytes that are sealed. Longer values are left out, and cannot be restored.
 const MAX_SEALED: usize = 64 * 1024;
 
+/// The id of a lease, and its life.
+pub type NewLease = (String, Option<Life>);
+
 /// What is sealed.
 #[derive(Serialize, Deserialize)]
 struct Printed<'a> {
@@ -47,7 +50,7 @@ pub fn of_reply(
     reply: Option<vault::Issued>,
     now: Timestamp,
     keys: &Keys,
-) -> Result<(IssuedValue, Option<(String, Option<Life>)>), Failure> {
+) -> Result<(IssuedValue, Option<NewLease>), Failure> {
     let (place, name) = (source.place.clone(), source.name.clone());
     let Some(vault::Issued { data, lease, token }) = reply else {
         let record = SourceRecord::Static {

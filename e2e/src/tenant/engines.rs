@@ -1,4 +1,4 @@
-//! What Vault makes for a tenant beside users of a database: secret-ids of an AppRole, tokens, certificates.
+//! What Vault makes for a tenant beside users of a database: secret-ids of an `AppRole`, tokens, certificates.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Tenant;
 
 impl Tenant {
-    /// Lets Vault make secret-ids: a role of an AppRole method of the tenant's own, which the tenant's policy lets write to. Returns the path to write to.
+    /// Lets Vault make secret-ids: a role of an `AppRole` method of the tenant's own, which the tenant's policy lets write to. Returns the path to write to.
     pub async fn approle(&self, role: &str) -> Result<String> {
         let (mount, vault) = (self.approle_mount(), self.vault());
         let methods = vault.read("sys/auth").await?;
