@@ -18,6 +18,9 @@ use crate::record::{Record, SourceRecord};
 /// By how much the end that the status tells may lie behind a session that is renewed: it is brought up to date that often at most.
 pub const STATUS_LAG: Duration = Duration::from_mins(5);
 
+/// How long after a session began a request in it may still be under way at the server, although whoever made it is gone.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
+
 /// How long an object that is being deleted waits for its sessions to be revoked. Then they are written down for later, and it goes.
 const LONGEST_PARTING: Duration = Duration::from_mins(1);
 
@@ -155,8 +158,18 @@ fn entry<'a>(session: &'a SessionStatus, observed: &Observed) -> Entry<&'a str> 
         committed: session.committed,
         retire: session.retire_time.as_ref().map(|time| time.0),
         end: end(session),
-        deferred: observed.tended.deferred.contains(&session.accessor),
+        deferred: observed.tended.deferred.contains(&session.accessor)
+            || settled_at(session).is_some_and(|at| observed.now < at),
     }
+}
+
+/// Until when a session that the Secret never held is let be. Whoever began it may have died with a request under way, and what the server
+/// issues after the session was revoked would hang on nothing.
+pub fn settled_at(session: &SessionStatus) -> Option<Timestamp> {
+    if session.committed {
+        return None;
+    }
+    session.issue_time.0.checked_add(IN_FLIGHT).ok()
 }
 
 /// When the session is over at the latest. One that was committed may have been renewed since the status was written.
@@ -258,6 +271,19 @@ mod tests {
         let mut deferred = observed;
         deferred.tended.deferred.insert("orphan".into());
         assert_eq!(step(&deferred, WELL, None), Step::Rest(None));
+    }
+
+    #[test]
+    fn a_session_that_has_only_just_begun_is_let_be_until_no_request_of_it_can_be_under_way() {
+        let begun = |second| SessionStatus {
+            issue_time: Time(at(second)),
+            ..entry("orphan")
+        };
+        let young = with(vec![begun(NOW - 9)]);
+        assert_eq!(step(&young, WELL, None), Step::Rest(None));
+        assert_eq!(settled_at(&begun(NOW - 9)), Some(at(NOW + 1)));
+        let old = with(vec![begun(NOW - 10)]);
+        assert_eq!(step(&old, WELL, None), Step::LetGo("orphan".into()));
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn summarise(sessions: &[(&SessionStatus, &Holding)], observed: &Observed) -> Te
             next.push(parting.retry_at);
         }
         next.extend(session.retire_time.as_ref().map(|time| time.0));
+        next.extend(entries::settled_at(session));
         if !is_kept(session, observed) {
             next.extend(entries::over_time(session));
             continue;
