@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.." || exit
 
 server=${SERVER:-openbao}
 flags=${CARGO_FLAGS:---locked}
-# Tests mostly wait for servers, so there may be more of them at once than processors.
-threads=${THREADS:-8}
+# Tests mostly wait for servers, so there may be more of them at once than processors; but many start servers of their own.
+threads=${THREADS:-4}
 
 ground() { cargo run $flags --quiet -p vaultbridge-e2e --bin ground -- "$@"; }
 

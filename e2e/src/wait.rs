@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::process::Ended;
 
 /// How long a test waits for something that should happen soon. Generous: it is only reached when the test fails.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(90);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(25);

@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 
 use super::story::{Story, kubectl, note, show};
 use crate::Tenant;
+use crate::nodes::NODE;
+use crate::tenant::condition;
 use crate::vault_server::DatabaseRole;
 use crate::wait::{SOON, until};
 
@@ -18,6 +20,24 @@ spec:
   - name: db
     read: { path: $path }
   lease: { overlap: 2s, replaced: Revoke }
+  rollout:
+    targets: [{ kind: Deployment, name: orders }]
+";
+
+/// What uses the Secret. Its pods run on a node that is pretended: nobody starts their programs, but they come and go as pods do.
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: orders }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: orders } }
+  template:
+    metadata: { labels: { app: orders } }
+    spec:
+      nodeName: $node
+      containers:
+      - { name: app, image: 'example.com/orders:1', envFrom: [{ secretRef: { name: orders-db } }] }
 ";
 
 /// A user that lives for eight seconds unless it is renewed, and for sixteen whatever is done.
@@ -34,6 +54,8 @@ pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
         "The team wants a database user; Vault issues them for 8 seconds, and renews them up to 16",
     );
     let path = tenant.database(&ROLE).await?;
+    tenant.ground().nodes().await?;
+    tenant.apply(&DEPLOYMENT.replace("$node", NODE)).await?;
     let object = OBJECT.replace("$path", &path);
     show(&object.replace("$tenant", tenant.name()));
     story.start_clock();
@@ -66,7 +88,20 @@ pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
     ensure!(failures.is_empty(), "logins failed: {failures:?}");
     story.told(&format!("{logins} logins, none failed"));
     tenant.logs_in(&first).await?;
-    note("The old user works still, for two seconds.");
+    note(
+        "The old user works still: until what uses the Secret was restarted, and two seconds more.",
+    );
+    tenant
+        .wait("VaultSecret", "orders-db", "to be rolled out", |object| {
+            let rolled_out = condition(object, "RolledOut");
+            let second = object["status"]["rolloutLook"]["revision"] == 2;
+            second && rolled_out.is_some_and(|condition| condition["status"] == "True")
+        })
+        .await?;
+    show(&kubectl(
+        ground,
+        &["-n", namespace, "get", "deployment,pods"],
+    )?);
     story.done();
 
     story.step("The team deletes the object");

@@ -9,7 +9,7 @@ use super::leases;
 use super::story::{Story, kubectl, note, show};
 
 use crate::Tenant;
-use crate::components::{Components, ETCD, KUBERNETES, POSTGRES};
+use crate::components::{Components, ETCD, KUBERNETES, KWOK, POSTGRES};
 use crate::ground::{Ground, GroundOptions};
 use crate::vault_server::VaultKind;
 
@@ -30,8 +30,10 @@ spec:
 pub async fn demo() -> Result<()> {
     // A first run builds the servers, which is not part of the story.
     let part = VaultKind::from_env()?.part();
-    tokio::task::spawn_blocking(|| Components::ensure(&[&ETCD, &KUBERNETES, &POSTGRES, part]))
-        .await??;
+    tokio::task::spawn_blocking(|| {
+        Components::ensure(&[&ETCD, &KUBERNETES, &KWOK, &POSTGRES, part])
+    })
+    .await??;
     let mut story = Story::begin();
     story.step("A Kubernetes control plane, a Vault server and the operator start");
     let ground = Ground::own(&GroundOptions::default()).await?;

@@ -200,17 +200,17 @@ fn a_vault_that_is_sealed_in_the_middle_of_an_issue_leaves_nothing_behind() -> R
 fn credentials_live_on_while_the_api_server_is_away_for_longer_than_their_lease() -> Result<()> {
     run_alone(&GroundOptions::default(), async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;
         let secret = database_user(t, "db", &path, PROMPT).await?;
         t.ground().control_plane().apiserver().kill()?;
         let place = t.vault().audit().log().end()?;
-        until("three renewals without an API server", SOON, async || {
+        until("two renewals without an API server", SOON, async || {
             let asked = t.vault().audit().since(place)?;
             let renewals = asked.only(|request| request.path == "sys/leases/renew");
-            Ok((renewals.len() >= 3).then_some(()))
+            Ok((renewals.len() >= 2).then_some(()))
         })
         .await?;
         t.logs_in(&secret).await?;
@@ -224,7 +224,7 @@ fn credentials_live_on_while_the_api_server_is_away_for_longer_than_their_lease(
 fn a_token_that_somebody_revokes_is_replaced_with_what_hung_on_it() -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;

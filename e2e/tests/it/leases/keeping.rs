@@ -13,17 +13,17 @@ use crate::rollout::workloads::{rolled_out, versioned, workload};
 fn a_lease_is_renewed_and_outlives_what_was_granted_first() -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;
         let mark = t.mark().await?;
         let secret = database_user(t, "db", &path, "").await?;
         let lease = t.leases().await?.remove(0);
-        until("three renewals of the lease", SOON, async || {
+        until("two renewals of the lease", SOON, async || {
             let requests = t.vault_requests(&mark)?;
             let renewals = requests.only(|request| request.path == "sys/leases/renew");
-            Ok((renewals.len() >= 3).then_some(()))
+            Ok((renewals.len() >= 2).then_some(()))
         })
         .await?;
         assert_eq!(t.leases().await?, [lease]);
@@ -42,8 +42,8 @@ fn credentials_are_replaced_before_the_end_that_no_renewal_moves_and_the_old_one
 -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "8s",
-            max_ttl: "16s",
+            default_ttl: "12s",
+            max_ttl: "24s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;
@@ -58,7 +58,7 @@ fn credentials_are_replaced_before_the_end_that_no_renewal_moves_and_the_old_one
 fn a_lease_that_somebody_revokes_is_replaced_and_told() -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;
@@ -95,7 +95,7 @@ fn a_demand_for_new_credentials_is_met_once() -> Result<()> {
 fn a_suspended_object_keeps_its_credentials_alive() -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;

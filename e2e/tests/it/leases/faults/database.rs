@@ -51,7 +51,7 @@ fn a_database_that_is_down_when_the_object_goes_does_not_hold_it_up() -> Result<
 fn a_role_whose_longest_life_is_shortened_gets_its_users_replaced_in_time() -> Result<()> {
     run(async |t| {
         let role = DatabaseRole {
-            default_ttl: "6s",
+            default_ttl: "12s",
             max_ttl: "1h",
             ..DatabaseRole::default()
         };
@@ -60,7 +60,7 @@ fn a_role_whose_longest_life_is_shortened_gets_its_users_replaced_in_time() -> R
             .await?
             .text("username")?;
         let shorter = DatabaseRole {
-            max_ttl: "12s",
+            max_ttl: "24s",
             ..role
         };
         t.database(&shorter).await?;
