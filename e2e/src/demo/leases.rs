@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 
 use super::story::{Story, kubectl, note, show};
-use crate::Tenant;
 use crate::nodes::NODE;
 use crate::tenant::condition;
 use crate::vault_server::DatabaseRole;
 use crate::wait::{SOON, until};
+use crate::{SecretView, Tenant};
 
 /// What the team of the story writes.
 const OBJECT: &str = "\
@@ -72,6 +72,25 @@ pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
     )?);
     story.done();
 
+    replace(story, tenant, &first).await?;
+
+    story.step("The team deletes the object");
+    story.start_clock();
+    tenant.delete("VaultSecret", "orders-db").await?;
+    until(
+        "the database to have no user of the team",
+        SOON,
+        async || Ok(tenant.database_users().await?.is_empty().then_some(())),
+    )
+    .await?;
+    story.measured("no user of theirs was in the database any more after");
+    story.done();
+    Ok(())
+}
+
+/// The user is replaced while somebody logs in all the time, and what uses the Secret is restarted.
+async fn replace(story: &mut Story, tenant: &Tenant, first: &SecretView) -> Result<()> {
+    let (ground, namespace) = (tenant.ground(), tenant.name());
     story.step(
         "Somebody logs in all the time with what the Secret holds, until it holds another user",
     );
@@ -87,7 +106,7 @@ pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
     .await?;
     ensure!(failures.is_empty(), "logins failed: {failures:?}");
     story.told(&format!("{logins} logins, none failed"));
-    tenant.logs_in(&first).await?;
+    tenant.logs_in(first).await?;
     note(
         "The old user works still: until what uses the Secret was restarted, and two seconds more.",
     );
@@ -102,18 +121,6 @@ pub async fn lend(story: &mut Story, tenant: &Tenant) -> Result<()> {
         ground,
         &["-n", namespace, "get", "deployment,pods"],
     )?);
-    story.done();
-
-    story.step("The team deletes the object");
-    story.start_clock();
-    tenant.delete("VaultSecret", "orders-db").await?;
-    until(
-        "the database to have no user of the team",
-        SOON,
-        async || Ok(tenant.database_users().await?.is_empty().then_some(())),
-    )
-    .await?;
-    story.measured("no user of theirs was in the database any more after");
     story.done();
     Ok(())
 }
