@@ -59,7 +59,9 @@ pub fn noted(observed: &Observed) -> Vec<SessionStatus> {
             session.retire_time = None;
             session.lease_ids = lease_ids(observed.record.as_ref());
         } else if session.committed && session.retire_time.is_none() && observed.rolled_out {
-            let retire = observed.now.checked_add(overlap);
+            // The status has whole seconds, and the overlap is not to be cut short by the rest of one.
+            let rest = Duration::from_nanos(999_999_999);
+            let retire = observed.now.checked_add(overlap.saturating_add(rest));
             session.retire_time = Some(whole_seconds(retire.unwrap_or(Timestamp::MAX)));
         }
         session

@@ -56,7 +56,7 @@ fn a_role_whose_longest_life_is_shortened_gets_its_users_replaced_in_time() -> R
             ..DatabaseRole::default()
         };
         let path = t.database(&role).await?;
-        let mut user = database_user(t, "db", &path, PROMPT)
+        let mut user = database_user(t, "db", &path, "lease: { overlap: 15s, replaced: Revoke }")
             .await?
             .text("username")?;
         let shorter = DatabaseRole {
