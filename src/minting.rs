@@ -355,9 +355,7 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
         // This pass alone could commit its session, and it will not. Should the entry have been written after all, the next
         // pass finds it.
         (Stage::WriteAhead, Reply::Refused | Reply::Lost) => Some(Stage::Discard),
-        (Stage::Issue, Reply::Refused | Reply::Lost) | (Stage::Commit, Reply::Refused) => {
-            Some(Stage::GiveBack)
-        }
+        (Stage::Issue | Stage::Commit, Reply::Refused) => Some(Stage::GiveBack),
         (Stage::GiveBack | Stage::Revoke, Reply::Done) => Some(Stage::Forget),
         (Stage::HandOver, Reply::Done) => Some(Stage::Release),
         (
@@ -374,6 +372,8 @@ pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
             | Stage::Fence,
             _,
         )
+        // Vault may be at work on it still, and what it issues after the session was revoked would hang on nothing.
+        | (Stage::Issue, Reply::Lost)
         | (Stage::Commit, Reply::Done | Reply::Lost) => None,
     }
 }

@@ -52,7 +52,7 @@ pub async fn look(
     for source in sources {
         let reply = match mint::ask(job, source, &Given::new(), &token).await {
             Ok(reply) => reply,
-            Err(failure) => return refused(failure, &token, job, context).await,
+            Err((_, failure)) => return refused(failure, &token, job, context).await,
         };
         let (value, lease) = values::of_reply(job, source, reply, observed.now, &context.keys)?;
         leases.extend(lease);

@@ -178,7 +178,8 @@ impl Minting<'_> {
         let Some((open, token)) = &self.session else {
             return Err(lost("no session"));
         };
-        let sealed = sealed_token(&self.context.keys, self.observed.uid(), (open, token));
+        let place = (self.observed.uid(), self.job.connection.name.as_str());
+        let sealed = sealed_token(&self.context.keys, place, (open, token));
         let sealed = sealed.map_err(|error| lost(&error.to_string()))?;
         let now = self.observed.now;
         let end = Some(token.ttl).filter(|ttl| !ttl.is_zero());
@@ -205,11 +206,7 @@ impl Minting<'_> {
     async fn issue(&mut self) -> Result<(), Refused> {
         let mut values = Vec::with_capacity(self.job.issued.len());
         for source in &self.job.issued {
-            values.push(
-                self.ask(source)
-                    .await
-                    .map_err(|failure| (Reply::Lost, failure))?,
-            );
+            values.push(self.ask(source).await?);
         }
         let rotation = values::rotation(&values, self.observed.now, None);
         let refused = |failure| (Reply::Refused, failure);
@@ -248,18 +245,27 @@ impl Minting<'_> {
         Ok(())
     }
 
-    async fn ask(&mut self, source: &IssuedJob) -> Result<IssuedValue, Failure> {
+    async fn ask(&mut self, source: &IssuedJob) -> Result<IssuedValue, Refused> {
         let Some((open, _)) = &self.session else {
-            return Err(lost("no session").1);
+            return Err(lost("no session"));
         };
-        let reply = ask(self.job, source, &self.given, open).await?;
-        let (value, lease) = values::of_reply(
+        let reply = ask(self.job, source, &self.given, open).await;
+        let reply = reply.map_err(|(error, failure)| {
+            let reply = if error.may_be_at_work() {
+                Reply::Lost
+            } else {
+                Reply::Refused
+            };
+            (reply, failure)
+        })?;
+        let value = values::of_reply(
             self.job,
             source,
             reply,
             self.observed.now,
             &self.context.keys,
-        )?;
+        );
+        let (value, lease) = value.map_err(|failure| (Reply::Refused, failure))?;
         self.lives.leases.extend(lease);
         Ok(value)
     }
@@ -292,7 +298,8 @@ impl Minting<'_> {
                 trouble: None,
                 parting: None,
             };
-            context_put(self, holding);
+            let uid = self.observed.uid();
+            self.context.holdings.put(uid, vec![holding]);
         }
         Ok(())
     }
@@ -335,11 +342,6 @@ impl Minting<'_> {
     }
 }
 
-fn context_put(minting: &Minting<'_>, holding: Holding) {
-    let uid = minting.observed.uid();
-    minting.context.holdings.put(uid, vec![holding]);
-}
-
 /// What cannot be, as far as we know.
 fn lost(why: &str) -> Refused {
     (Reply::Lost, Failure::new(Reason::InternalError, why))
@@ -351,7 +353,7 @@ pub async fn ask(
     source: &IssuedJob,
     given: &Given,
     open: &OpenToken,
-) -> Result<Option<vault::Issued>, Failure> {
+) -> Result<Option<vault::Issued>, (vault::Error, Failure)> {
     let parameters = parameters::of(source, given);
     let ask = Ask {
         method: source.method,
@@ -363,6 +365,11 @@ pub async fn ask(
     match vault::issue(&job.client, &job.vault_namespace, &open.value, &ask).await {
         Ok(issued) => Ok(Some(issued)),
         Err(vault::Error::NotFound { .. }) if source.optional => Ok(None),
-        Err(error) => Err(refusals::issue(job, source, &error)),
+        Err(error) => {
+            // Vault's words may quote what was sent.
+            let error = error.without(&parameters::secrets(source, given));
+            let failure = refusals::issue(job, source, &error);
+            Err((error, failure))
+        }
     }
 }

@@ -61,3 +61,9 @@ pub fn of(source: &IssuedJob, given: &Given) -> BTreeMap<String, SecretText> {
     let secret = given.get(&source.name).cloned().unwrap_or_default();
     plain.chain(secret).collect()
 }
+
+/// The values of the parameters that are secrets.
+pub fn secrets<'a>(source: &IssuedJob, given: &'a Given) -> Vec<&'a SecretText> {
+    let values = given.get(&source.name);
+    values.into_iter().flat_map(BTreeMap::values).collect()
+}

@@ -136,7 +136,7 @@ struct SealedToken<'a> {
 /// The token as it is sealed into an entry.
 pub fn sealed_token(
     keys: &Keys,
-    uid: &str,
+    (uid, connection): (&str, &str),
     (open, token): (&OpenToken, &Token),
 ) -> Result<String, KeysError> {
     let sealed = SealedToken {
@@ -149,7 +149,16 @@ pub fn sealed_token(
     };
     // Serializing texts and numbers cannot fail.
     let text = Zeroizing::new(serde_json::to_vec(&sealed).unwrap_or_default());
-    keys.seal(Sealing::Token, &[uid, &token.accessor], &text)
+    keys.seal(
+        Sealing::Token,
+        &place(uid, &token.accessor, connection),
+        &text,
+    )
+}
+
+/// What a sealed token belongs to. An entry that somebody edited does not send it to another server, or pass it off as another object's.
+fn place<'a>(uid: &'a str, accessor: &'a str, connection: &'a str) -> [&'a str; 3] {
+    [uid, accessor, connection]
 }
 
 /// A session as its entry and the record tell of it. What has been renewed meanwhile nobody remembers, so what they say is the least.
@@ -187,7 +196,8 @@ pub fn open_entry(
     uid: &str,
     keys: &Keys,
 ) -> (Option<OpenToken>, Option<Life>) {
-    let unsealed = keys.unseal(Sealing::Token, &[uid, &session.accessor], &session.sealed);
+    let place = place(uid, &session.accessor, &session.connection);
+    let unsealed = keys.unseal(Sealing::Token, &place, &session.sealed);
     let opened = unsealed.and_then(|text| {
         let sealed: SealedToken<'_> =
             serde_json::from_slice(&text).map_err(|_| UnsealError::Damaged)?;

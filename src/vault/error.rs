@@ -7,11 +7,19 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::sensitive::SecretText;
 
 /// How many of Vault's own error strings are kept.
 const MAX_ERRORS: usize = 3;
 /// How many characters of each are kept.
 const MAX_ERROR_CHARS: usize = 300;
+/// So many letters and digits of a secret in a row are a quotation of it.
+const QUOTED: usize = 6;
+/// Stands for words of Vault that quote a secret.
+const QUOTING: &str =
+    "(not told here, as it quotes a secret parameter; Vault's audit log has it, hashed)";
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
@@ -147,6 +155,29 @@ impl Error {
         }
     }
 
+    /// Whether the server, or one behind it, may be at work on the request still: there was no reply, or one of a gateway.
+    pub fn may_be_at_work(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
+    }
+
+    /// The same error without those of Vault's words that quote one of these secrets, whole or in part: Vault may repeat what it refuses.
+    #[must_use]
+    pub fn without(mut self, secrets: &[&SecretText]) -> Self {
+        if let Self::Unavailable { errors, .. }
+        | Self::Forbidden { errors }
+        | Self::NotFound { errors }
+        | Self::Rejected { errors, .. }
+        | Self::Failed { errors, .. } = &mut self
+        {
+            for words in errors.iter_mut() {
+                if secrets.iter().any(|secret| quotes(words, secret)) {
+                    QUOTING.clone_into(words);
+                }
+            }
+        }
+        self
+    }
+
     /// What Vault itself said; empty if it said nothing.
     pub fn told(&self) -> &[String] {
         match self {
@@ -199,6 +230,21 @@ impl Error {
 }
 
 /// A cluster without a leader answers 500 and says so in words; a 500 is otherwise about one request.
+/// Whether these words repeat the secret or a good part of it. Only letters and digits count, since Vault may put quotes and escapes between.
+fn quotes(words: &str, secret: &SecretText) -> bool {
+    let plain = |text: &str| {
+        let chars = text.bytes().filter(u8::is_ascii_alphanumeric);
+        Zeroizing::new(chars.map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>())
+    };
+    let (words, secret) = (plain(words), plain(secret.expose()));
+    // Of a secret without any letter, it cannot be told.
+    let length = secret.len().min(QUOTED);
+    length == 0
+        || secret
+            .windows(length)
+            .any(|part| words.windows(length).any(|said| said == part))
+}
+
 fn outage_or_failure(status: u16, errors: Vec<String>) -> Error {
     let says = |words: &str| errors.iter().any(|error| error.contains(words));
     if status == 503 && says("sealed") {
@@ -286,6 +332,36 @@ fn after(retry_after: Option<Duration>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_vault_that_quote_a_secret_are_left_out_and_others_are_not() {
+        let words = "error converting input \"hunter2\\nTwo\" for field \"ttl\"";
+        let error = Error::Rejected {
+            status: 400,
+            errors: vec![words.to_owned(), "unknown role".to_owned()],
+        };
+        for (secret, quoted) in [
+            ("hunter2\nTwo", true),
+            ("HUNTER2", true),
+            ("a-long-one-of-which-only-hunter2-is-told", true),
+            ("ttl", true),
+            ("!!", true),
+            ("sesame", false),
+        ] {
+            let told = error
+                .clone()
+                .without(&[&SecretText::new(secret.to_owned())]);
+            let first = if quoted { QUOTING } else { words };
+            assert_eq!(told.told()[0], first, "{secret}");
+            let role = if secret == "!!" {
+                QUOTING
+            } else {
+                "unknown role"
+            };
+            assert_eq!(told.told()[1], role, "{secret}");
+        }
+        assert_eq!(error.clone().without(&[]), error);
+    }
 
     fn error(status: u16, body: &str) -> Error {
         Error::of_reply(status, None, None, body.as_bytes()).unwrap()

@@ -259,6 +259,8 @@ fn credentials_that_surely_do_not_reach_the_secret_are_given_back_and_of_the_oth
     assert_eq!(follow(Stage::Commit, Reply::Refused), Some(Stage::GiveBack));
     assert_eq!(follow(Stage::Commit, Reply::Lost), None);
     assert_eq!(follow(Stage::Commit, Reply::Done), None);
+    assert_eq!(follow(Stage::Issue, Reply::Refused), Some(Stage::GiveBack));
+    assert_eq!(follow(Stage::Issue, Reply::Lost), None);
     assert_eq!(follow(Stage::GiveBack, Reply::Done), Some(Stage::Forget));
     assert_eq!(follow(Stage::GiveBack, Reply::Lost), None);
 }

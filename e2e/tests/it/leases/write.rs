@@ -1,6 +1,6 @@
 //! Requests that make something are sent once.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use vaultbridge_e2e::wait::{SOON, until};
@@ -112,6 +112,36 @@ fn a_parameter_that_is_missing_is_told_with_the_fix_and_taken_from_its_secret_on
         let found = t.vault().write(&lookup, &body).await?;
         let team = &found["data"]["metadata"]["team"];
         assert_eq!(team, "a team of tests", "{found}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_parameter_from_a_secret_is_told_nowhere_when_vault_quotes_it_in_its_refusal() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        let path = t.approle("ci").await?;
+        let canary = "tango4uniform4victor";
+        let direct = t.vault().write(&path, &json!({ "ttl": canary })).await;
+        let words = direct.err().map(|error| format!("{error:#}"));
+        let words = words.context("have Vault refuse a parameter")?;
+        ensure!(words.contains(canary), "Vault quotes nothing: {words}");
+
+        let note = format!(
+            "{{ kind: Secret, metadata: {{ name: note }}, stringData: {{ text: {canary} }} }}"
+        );
+        t.apply(&note).await?;
+        let from = "parametersFrom: [{ name: ttl, secretKeyRef: { name: note, key: text } }]";
+        let spec = format!("sources: [{{ name: ci, write: {{ path: {path}, {from} }} }}]");
+        t.carry("ci", &spec).await?;
+        t.complains_with("ci", "InvalidSpec", &["quotes a secret parameter"])
+            .await?;
+        let object = t.get("VaultSecret", "ci").await?.context("find ci")?;
+        let events = t.events("VaultSecret", "ci").await?;
+        let log = t.operator()?.log()?;
+        let events = events.into_iter().map(|event| event.note);
+        for place in events.chain([object.to_string(), log]) {
+            ensure!(!place.contains(canary), "{canary} is told: {place}");
+        }
         Ok(())
     })
 }
