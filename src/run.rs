@@ -1,6 +1,5 @@
 //! Puts the operator together: clients, keys, caches, controllers, the HTTP server, and an orderly end.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -312,15 +311,7 @@ async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Keys> {
         let data =
             Keys::generate(&format!("k{}", Clock.now().as_second())).context("make a key")?;
         let labels = [(MANAGED_BY.to_owned(), MANAGER.to_owned())].into();
-        let write = SecretWrite {
-            key: &key,
-            secret_type: "Opaque",
-            labels: &labels,
-            annotations: &BTreeMap::new(),
-            owner_references: &[],
-            finalizers: &[],
-            data: &data,
-        };
+        let write = SecretWrite::own(&key, &labels, &data);
         match secrets::create(client, &write).await {
             Ok(_) => info!(namespace, secret = KEY_SECRET, "made the key of the MACs"),
             Err(WriteError::AlreadyExists) => {}

@@ -50,6 +50,24 @@ pub struct SecretWrite<'a> {
     pub data: &'a SecretData,
 }
 
+/// No annotations.
+static NONE: BTreeMap<String, String> = BTreeMap::new();
+
+impl<'a> SecretWrite<'a> {
+    /// One of the operator's own, in its namespace.
+    pub fn own(key: &'a Key, labels: &'a BTreeMap<String, String>, data: &'a SecretData) -> Self {
+        Self {
+            key,
+            secret_type: "Opaque",
+            labels,
+            annotations: &NONE,
+            owner_references: &[],
+            finalizers: &[],
+            data,
+        }
+    }
+}
+
 /// Creates the Secret; [`WriteError::AlreadyExists`] if there is one of that name.
 pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMeta, WriteError> {
     post(client, write, &params(MANAGER)).await

@@ -57,6 +57,8 @@ pub async fn reconcile(
         if !context.connection_exists(&name) {
             forget(&name, &context).await;
         }
+        // On its own: a server that hangs must not keep the next probe waiting.
+        tokio::spawn(async move { orphans::drain(&context).await });
         action
     };
     match tokio::spawn(tokio::time::timeout(PASS_LIMIT, pass)).await {
@@ -95,10 +97,7 @@ async fn whole(object: &Guarded<VaultConnection>, context: &Context) -> Action {
         Resolved::Unusable(message) => unusable(object, message, context).await,
         Resolved::Usable(connection) => {
             let (verdict, health, pause) = probe(connection, context).await;
-            let action =
-                report::publish(object, &verdict, health.as_ref(), Some(pause), context).await;
-            orphans::drain(context).await;
-            action
+            report::publish(object, &verdict, health.as_ref(), Some(pause), context).await
         }
         Resolved::Unknown(error) => unread(object, known, &error, context).await,
     }

@@ -4,9 +4,10 @@
 //! a Vault that is away. The tokens stay sealed, as they are in the status.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::{info, warn};
+use tokio::sync::Mutex;
+use tracing::{debug, info, warn};
 
 use super::Context;
 use super::entries;
@@ -28,13 +29,20 @@ const NAMESPACE: &str = "namespace";
 
 /// Whether there may be records. They are looked for at the start, and after one was written, until there is none left.
 pub struct Orphans {
-    maybe: AtomicBool,
+    /// How many were written, and one for those from before the start.
+    written: AtomicU64,
+    /// How many had been written when last there was none left.
+    done: AtomicU64,
+    /// Held by whoever looks for them.
+    turn: Mutex<()>,
 }
 
 impl Default for Orphans {
     fn default() -> Self {
         Self {
-            maybe: AtomicBool::new(true),
+            written: AtomicU64::new(1),
+            done: AtomicU64::new(0),
+            turn: Mutex::new(()),
         }
     }
 }
@@ -58,15 +66,7 @@ pub async fn hand_over(object: &VaultSecret, context: &Context) -> Result<(), Fa
         (MANAGED_BY.to_owned(), MANAGER.to_owned()),
         (ORPHANS_LABEL.to_owned(), "true".to_owned()),
     ]);
-    let write = SecretWrite {
-        key: &key,
-        secret_type: "Opaque",
-        labels: &labels,
-        annotations: &BTreeMap::new(),
-        owner_references: &[],
-        finalizers: &[],
-        data: &data,
-    };
+    let write = SecretWrite::own(&key, &labels, &data);
     match secrets::create(&context.client, &write).await {
         // An earlier try has written it, whose reply was lost.
         Ok(_) | Err(WriteError::AlreadyExists) => {}
@@ -78,7 +78,7 @@ pub async fn hand_over(object: &VaultSecret, context: &Context) -> Result<(), Fa
         record = key.name,
         "Vault sessions of a deleted object could not be revoked in time; they are revoked later"
     );
-    context.orphans.maybe.store(true, Ordering::Relaxed);
+    context.orphans.written.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
@@ -106,9 +106,15 @@ pub async fn vanished(object: &VaultSecret, context: &Context) {
 
 /// Revokes what was written down, as far as the connections at hand allow, and removes the records of which nothing is left.
 pub async fn drain(context: &Context) {
-    if !context.orphans.maybe.load(Ordering::Relaxed) {
+    let orphans = &context.orphans;
+    // Read before the look: what is written during it is looked for again.
+    let written = orphans.written.load(Ordering::Relaxed);
+    if written == orphans.done.load(Ordering::Relaxed) {
         return;
     }
+    let Ok(_turn) = orphans.turn.try_lock() else {
+        return;
+    };
     let namespace = &context.settings.namespace;
     let listed = secrets::with_label(&context.client, namespace, ORPHANS_LABEL).await;
     let records = match listed {
@@ -119,7 +125,7 @@ pub async fn drain(context: &Context) {
         }
     };
     if records.is_empty() {
-        context.orphans.maybe.store(false, Ordering::Relaxed);
+        orphans.done.store(written, Ordering::Relaxed);
     }
     for (key, meta) in records {
         if revoke_all(&key, context).await {
@@ -171,7 +177,8 @@ async fn revoke_all(key: &Key, context: &Context) -> bool {
             && !entries::is_over(session, now)
         {
             left += 1;
-            warn!(
+            // That there are some was told when they were written down; this comes with every probe until Vault is back.
+            debug!(
                 record = key.name,
                 why, "a session of a deleted object cannot be revoked yet"
             );
