@@ -33,8 +33,10 @@ const MIN_MAX_AGE: Duration = Duration::from_mins(1);
 pub struct Terms<'a> {
     /// After how much of the last grant it is renewed, in percent; 10 to 90.
     pub renew_at_percent: u8,
-    /// How long before its hard end a credential is replaced; `None` for a tenth of its life.
+    /// How long before its hard end a credential is replaced; `None` for a tenth of its life, or for `overlap` if that is longer.
     pub rotate_before: Option<Duration>,
+    /// How long a replaced credential is to be kept beside the new one. No hard end can be moved for that, so it begins early enough.
+    pub overlap: Duration,
     /// At which age it is replaced although it could live on.
     pub max_age: Option<Duration>,
     /// By how much everything is moved, only ever earlier, in percent of the wait; at most 50.
@@ -179,7 +181,7 @@ impl Life {
 /// - Lease and token are renewed at `renew_at_percent` of the last grant, moved earlier by jitter, so that what was issued together
 ///   is not renewed together. A lease that reaches the hard end of its token already is left alone.
 /// - The credential is replaced `rotate_before` its hard end, that is, the end of a life that Vault does not renew or has cut
-///   short. Not earlier than half of its life, and by default a tenth before the end but at least 30 seconds and at most a
+///   short. Not earlier than half of its life, and by default a tenth before the end, or the overlap, but at least 30 seconds and at most a
 ///   third: a lease of 30 seconds would otherwise be replaced for ever, the moment that it is there. Jitter may add half of that.
 /// - It is replaced at `max_age`, but not more often than every minute.
 pub fn plan(lease: &Life, token: Option<&Life>, terms: &Terms<'_>, now: Timestamp) -> Plan {
@@ -251,7 +253,10 @@ fn rotate_at(lease: &Life, hard_end: Timestamp, terms: &Terms<'_>) -> Timestamp 
 fn rotates_before(life: Duration, terms: &Terms<'_>) -> Duration {
     match terms.rotate_before {
         Some(before) => before.min(life / 2),
-        None => (life / 10).max(LAST_ROTATION).min(life / 3),
+        None => (life / 10)
+            .max(LAST_ROTATION)
+            .max(terms.overlap)
+            .min(life / 3),
     }
 }
 

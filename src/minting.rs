@@ -78,7 +78,7 @@ pub enum Cause {
 /// What becomes of credentials that were replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replaced {
-    /// They are renewed no more, and end by themselves.
+    /// They are renewed no more, and end by themselves; revoked only where their place is needed ([`MOST_ENTRIES`]).
     Expire,
     /// They are revoked.
     Revoke,
@@ -185,7 +185,10 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
     let full = view.entries.len() >= MOST_ENTRIES;
     match (cause, view.secret) {
         (Some(_), Some(_)) if full && fence => Step::Fence,
-        (Some(_), _) if full => Step::Full(soonest),
+        (Some(_), _) if full => match spent(view) {
+            Some(entry) => Step::LetGo(entry.accessor),
+            None => Step::Full(soonest),
+        },
         (Some(cause), _) => Step::Issue(cause),
         (None, secret)
             if view.wish == Wish::NoSession
@@ -209,6 +212,17 @@ impl<N: Copy + Eq> View<'_, N> {
             .any(|entry| entry.accessor == accessor)
             .then_some(accessor)
     }
+}
+
+/// Of the replaced sessions that are left to their end, the one whose time to be kept has been over for longest. It makes room for a new one:
+/// where credentials are replaced more often than they end, nothing else would.
+fn spent<'a, N: Copy + Eq>(view: &View<'a, N>) -> Option<&'a Entry<N>> {
+    let live = view.live();
+    let replaced = view.entries.iter().filter(|entry| {
+        let over = entry.retire.is_some_and(|at| at <= view.now);
+        entry.committed && over && !entry.deferred && Some(entry.accessor) != live
+    });
+    replaced.min_by_key(|entry| entry.retire)
 }
 
 /// What is to become of a session that is not the Secret's.

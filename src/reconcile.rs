@@ -295,7 +295,7 @@ async fn act(
 ) -> Result<Outcome, Failure> {
     match decide::decide(job, claim, observed) {
         Decision::Wait(until) => Ok(Outcome::Waiting(until)),
-        Decision::Full(until) => Err(refusals::too_many_sessions(until, observed.now)),
+        Decision::Full => Err(refusals::too_many_sessions()),
         Decision::Issue(cause) => issue::issue(job, cause, observed, context).await,
         Decision::Rest(record) => Ok(Outcome::InSync(record)),
         Decision::Verify(record) if apply::verify(job, &record, context).await? => {

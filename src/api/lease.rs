@@ -26,8 +26,9 @@ pub struct Refresh {
     #[schemars(range(min = 10, max = 90))]
     pub renew_at_percent: i32,
 
-    /// How long before the end that no renewal can move a new credential is issued. Empty: one tenth of what was granted at first, at least 30
-    /// seconds. In any case the old one has at least a third of its time.
+    /// How long before the end that no renewal can move a new credential is issued. Empty: one tenth of what was granted at first, or
+    /// `lease.overlap` if that is longer, at least 30 seconds, at most a third. If it is said, it counts up to half of what was granted at first. Jitter may add
+    /// half of that.
     #[serde(default)]
     #[schemars(length(max = 20))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')")
@@ -55,6 +56,7 @@ pub struct LeasePolicy {
     pub replaced: ReplacedPolicy,
 
     /// How long replaced credentials are kept alive after the restart of what uses them; without anything to restart, after the new ones were written.
+    /// The end that no renewal can move is not moved by this either.
     #[serde(default = "default_overlap")]
     #[schemars(length(min = 2, max = 20))]
     #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$')")

@@ -9,6 +9,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const TERMS: Terms<'_> = Terms {
     renew_at_percent: 67,
     rotate_before: None,
+    overlap: Duration::ZERO,
     max_age: None,
     jitter_percent: 0,
     uid: "6f9619ff-8b86-4d01-b42d-00c04fc964ff",
@@ -82,6 +83,24 @@ fn a_lease_that_cannot_be_renewed_is_replaced_a_tenth_before_its_end_at_least_ha
     for (duration, expected) in [(3600, 3240), (200, 170), (90, 60), (30, 20), (3, 2)] {
         let told = rotated(&lease(duration, false), &TERMS);
         assert_eq!(told, Some(expected), "of {duration} s");
+    }
+}
+
+#[test]
+fn a_credential_is_replaced_so_long_before_its_end_that_the_overlap_fits_in_but_a_third_at_most() {
+    for (overlap, expected) in [(60, 3240), (600, 3000), (3600, 2400)] {
+        let terms = Terms {
+            overlap: seconds(overlap),
+            ..TERMS
+        };
+        let told = rotated(&lease(3600, false), &terms);
+        assert_eq!(told, Some(expected), "an overlap of {overlap} s");
+        let said = Terms {
+            rotate_before: Some(seconds(30)),
+            ..terms
+        };
+        let told = rotated(&lease(3600, false), &said);
+        assert_eq!(told, Some(3570), "whoever says when, has the last word");
     }
 }
 

@@ -36,8 +36,8 @@ pub enum Decision {
     Wait(Option<Timestamp>),
     /// Somebody touched the Secret, and may or may not have changed its values: read it and compare it with this record.
     Verify(Record),
-    /// Credentials are wanted, but so many sessions wait to be let go that no other is begun until then. `None`: until something changes.
-    Full(Option<Timestamp>),
+    /// Credentials are wanted, but so many sessions are open that no other is begun before one of them is let go.
+    Full,
     /// Have new credentials issued.
     Issue(Cause),
     /// Ask Vault.
@@ -56,7 +56,7 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     }
     match entries::step(observed, wish(job, observed), None) {
         Step::Issue(cause) => return Decision::Issue(cause),
-        Step::Full(until) => return Decision::Full(until),
+        Step::Full(_) => return Decision::Full,
         Step::Rest(_)
         | Step::LetGo(_)
         | Step::Report(_)

@@ -214,6 +214,7 @@ mod tests {
     const TERMS: Terms<'static> = Terms {
         renew_at_percent: 67,
         rotate_before: None,
+        overlap: Duration::ZERO,
         max_age: None,
         jitter_percent: 0,
         uid: "6f9619ff",

@@ -349,6 +349,7 @@ pub fn terms(object: &VaultSecret) -> Terms<'_> {
     Terms {
         renew_at_percent: u8::try_from(*renew_at_percent).unwrap_or(67),
         rotate_before: optional_duration(rotate_before).ok().flatten(),
+        overlap: parse_duration(&object.spec.lease.overlap).unwrap_or_default(),
         max_age: optional_duration(max_age).ok().flatten(),
         jitter_percent: u8::try_from(*jitter_percent).unwrap_or(0),
         uid: object.metadata.uid.as_deref().unwrap_or_default(),

@@ -1,9 +1,6 @@
 //! What Vault and the API server said no to, in words that a person can act on.
 
 use std::fmt::Write as _;
-use std::time::Duration;
-
-use jiff::Timestamp;
 
 use super::failure::{Failure, Retry};
 use super::issued::{IssuedJob, Kind, SecretParameter};
@@ -105,18 +102,12 @@ pub fn batch_token(job: &Job) -> Failure {
     )
 }
 
-/// Too many sessions wait to be let go.
-pub fn too_many_sessions(until: Option<Timestamp>, now: Timestamp) -> Failure {
-    let failure = Failure::new(
-        Reason::VaultUnavailable,
-        format!(
-            "{MOST_ENTRIES} sessions wait to be revoked, and no other is begun before one of them is; status.sessions lists them, the operator's log tells why they cannot be revoked"
-        ),
+/// Too many sessions are written down, and none of them can go yet.
+pub fn too_many_sessions() -> Failure {
+    let message = format!(
+        "{MOST_ENTRIES} sessions are open, the replaced ones included, and no other is begun before one of them may go: they are kept for spec.lease.overlap, which may be longer than credentials live here, or cannot be revoked, which the operator's log then tells; status.sessions lists them"
     );
-    let pause = until.and_then(|until| Duration::try_from(until.duration_since(now)).ok());
-    pause.map_or(failure.clone(), |pause| {
-        failure.retried(Retry::After(pause))
-    })
+    Failure::new(Reason::VaultUnavailable, message)
 }
 
 /// Vault did not let us in, or there was no token to show.

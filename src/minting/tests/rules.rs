@@ -149,6 +149,35 @@ fn what_could_not_be_let_go_holds_nothing_up() {
 }
 
 #[test]
+fn the_replaced_session_whose_time_is_over_for_longest_makes_room_for_a_new_one() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let mut entries = names.map(entry).to_vec();
+    for (entry, retire) in entries.iter_mut().zip([9, 3, 1, 2, 30, 20, 5]) {
+        entry.retire = Some(NOW + Duration::from_secs(retire));
+    }
+    entries[2].deferred = true;
+    entries.push(entry("live"));
+    let due = Wish::Session(Some(Cause::RotationDue));
+    let at = |second| View {
+        now: NOW + Duration::from_secs(second),
+        wish: due,
+        replaced: Replaced::Expire,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&at(10)), Step::LetGo("d"), "c could not be let go");
+    let soonest = Some(NOW + Duration::from_secs(2));
+    assert_eq!(decide(&at(0)), Step::Full(soonest), "all are kept still");
+    entries.remove(0);
+    let room = View {
+        now: NOW + Duration::from_secs(10),
+        wish: due,
+        replaced: Replaced::Expire,
+        ..view(&entries)
+    };
+    assert_eq!(decide(&room), Step::Issue(Cause::RotationDue));
+}
+
+#[test]
 fn too_many_sessions_stop_the_issuing_and_nothing_else() {
     let names = ["a", "b", "c", "d", "e", "f", "g", "live"];
     let entries = names.map(|name| Entry {

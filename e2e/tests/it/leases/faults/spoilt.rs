@@ -1,13 +1,15 @@
 //! What the Secret or the operator's key tells is wrong, old or gone.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use vaultbridge_e2e::operator::NAMESPACE;
 use vaultbridge_e2e::vault_server::DatabaseRole;
-use vaultbridge_e2e::{GroundOptions, Tenant, objects, run, run_alone};
+use vaultbridge_e2e::{GroundOptions, SecretView, Tenant, objects, run, run_alone};
 
-use super::{PROMPT, another_user, database_user, demand, issues, sessions, well};
+use super::{PROMPT, another_user, database_user, demand, issues, only_users, sessions, well};
 
 #[test]
 fn a_secret_that_somebody_made_immutable_is_made_anew_with_new_credentials() -> Result<()> {
@@ -134,5 +136,58 @@ fn a_lost_key_of_the_operator_is_told_and_costs_new_credentials_and_harms_none()
             .await?;
         assert_eq!(t.database_users().await?.len(), 2, "{object}");
         Ok(())
+    })
+}
+
+/// Somebody spoils the password in the Secret, and the operator puts it right.
+async fn is_restored(t: &Tenant, secret: &SecretView) -> Result<()> {
+    let password = secret.text("password")?;
+    let harm = json!({ "stringData": { "password": "tampered with" } });
+    t.patch("Secret", "db", &harm).await?;
+    t.secret_with("db", "password", &password).await?;
+    Ok(())
+}
+
+#[test]
+fn a_new_key_of_the_operator_takes_over_with_new_credentials_and_the_old_one_can_go_then()
+-> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let old = database_user(t, "db", &path, PROMPT).await?;
+        let client = t.ground().control_plane().client();
+        let secrets = objects::api(client, "v1", "Secret", NAMESPACE).await?;
+        let with_keys = async |data: Value| {
+            t.operator()?.kill()?;
+            let change = Patch::Merge(json!({ "data": data }));
+            let params = PatchParams::default();
+            secrets.patch("vaultbridge-keys", &params, &change).await?;
+            t.operator()?.start_again()?;
+            t.operator()?.ready().await
+        };
+        let keys = secrets.get("vaultbridge-keys").await?;
+        let first = keys.data["data"]["current"].as_str().unwrap_or_default();
+        let first = String::from_utf8(STANDARD.decode(first)?)?;
+        with_keys(json!({ "k2": STANDARD.encode([7; 32]), "current": STANDARD.encode("k2") }))
+            .await?;
+        let mark = t.mark().await?;
+        is_restored(t, &old).await?;
+        assert_eq!(issues(t, &mark, &path)?, 0, "the first key still opens");
+
+        demand(t, "db", "1").await?;
+        let new = another_user(t, "db", &old.text("username")?).await?;
+        well(t, "db").await?;
+        let object = t.get("VaultSecret", "db").await?.context("find db")?;
+        let sealed = &sessions(&object)[0]["sealed"];
+        ensure!(
+            sealed.as_str().is_some_and(|text| text.starts_with("k2:")),
+            "{object}"
+        );
+        with_keys(json!({ first: null })).await?;
+        let mark = t.mark().await?;
+        is_restored(t, &new).await?;
+        assert_eq!(issues(t, &mark, &path)?, 0, "the second key opens");
+        t.delete("VaultSecret", "db").await?;
+        t.wait_gone("VaultSecret", "db").await?;
+        only_users(t, &[]).await
     })
 }
