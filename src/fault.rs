@@ -1,9 +1,12 @@
 //! Faults on demand, for the tests of the built program: at one request of the minting protocol it dies, freezes, waits, is refused, or
 //! never hears the reply. A released program has none of this.
 //!
-//! The tests say what is to go wrong in a file that the environment variable `VAULTBRIDGE_FAULTS` names, a fault per line, such as
-//! `kill after Commit`. Each happens once: its line is removed first, so that the next start is spared, and whoever wrote the file sees that it
-//! has happened.
+//! The tests say what is to go wrong by files in a folder that the environment variable `VAULTBRIDGE_FAULTS` names, a fault per file. Its name is
+//! the fault, such as `kill after Commit in shop`, and `shop` the namespace of the object that meets it, so that tests go side by side. Each happens
+//! once: its file is removed first, so that the next start is spared, and whoever wrote it sees that it has happened. The file `clock` is another matter: it
+//! says by how many seconds the clock of a program that starts now is wrong.
+
+use jiff::SignedDuration;
 
 use crate::minting::{Reply, Stage};
 
@@ -36,47 +39,90 @@ pub async fn around<T>(
     reply
 }
 
+/// A pass over an object of that namespace, which meets the faults that are ordered there.
+#[cfg(not(debug_assertions))]
+pub fn within<T>(_namespace: String, pass: impl Future<Output = T>) -> impl Future<Output = T> {
+    pass
+}
+
+/// A pass over an object of that namespace, which meets the faults that are ordered there.
+#[cfg(debug_assertions)]
+pub fn within<T>(namespace: String, pass: impl Future<Output = T>) -> impl Future<Output = T> {
+    ordered::NAMESPACE.scope(namespace, pass)
+}
+
+/// By how much the clock is wrong.
+#[cfg(not(debug_assertions))]
+pub fn clock_error() -> SignedDuration {
+    SignedDuration::ZERO
+}
+
+/// By how much the clock is wrong.
+#[cfg(debug_assertions)]
+pub fn clock_error() -> SignedDuration {
+    ordered::clock_error()
+}
+
 #[cfg(debug_assertions)]
 mod ordered {
+    use std::io::ErrorKind;
     use std::path::PathBuf;
     use std::process::Command;
-    use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::sync::OnceLock;
     use std::time::Duration;
 
+    use jiff::SignedDuration;
     use tracing::warn;
 
     use crate::minting::Stage;
 
-    /// The file with the orders.
-    fn file() -> Option<&'static PathBuf> {
-        static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    tokio::task_local! {
+        /// The namespace of the object that a pass is about.
+        pub static NAMESPACE: String;
+    }
+
+    /// The folder with the orders.
+    fn folder() -> Option<&'static PathBuf> {
+        static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
         #[expect(
             clippy::disallowed_methods,
             reason = "no flag: the released program has no faults to order"
         )]
         let find = || std::env::var_os("VAULTBRIDGE_FAULTS").map(PathBuf::from);
-        FILE.get_or_init(find).as_ref()
+        FOLDER.get_or_init(find).as_ref()
     }
 
-    /// Whether this is ordered; if so it is no more.
+    /// By how much the clock was to be wrong when somebody first looked at it.
+    pub fn clock_error() -> SignedDuration {
+        static ERROR: OnceLock<SignedDuration> = OnceLock::new();
+        *ERROR.get_or_init(|| {
+            let file = folder().map(|folder| folder.join("clock"));
+            let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+            let seconds = text.and_then(|text| text.trim().parse().ok());
+            SignedDuration::from_secs(seconds.unwrap_or(0))
+        })
+    }
+
+    /// Whether this is ordered for the object at hand; if so it is no more.
     pub fn take(order: &str) -> bool {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let Some(file) = file() else {
+        let Some(folder) = folder() else {
             return false;
         };
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let orders = std::fs::read_to_string(file).unwrap_or_default();
-        let mut left: Vec<&str> = orders.lines().collect();
-        let Some(at) = left.iter().position(|one| *one == order) else {
+        let Ok(order) = NAMESPACE.try_with(|namespace| format!("{order} in {namespace}")) else {
             return false;
         };
-        left.remove(at);
-        if let Err(error) = std::fs::write(file, left.join("\n")) {
-            warn!(%error, order, "an ordered fault does not happen");
-            return false;
+        match std::fs::remove_file(folder.join(&order)) {
+            Ok(()) => {
+                warn!(order, "a fault that was ordered");
+                true
+            }
+            Err(error) => {
+                if error.kind() != ErrorKind::NotFound {
+                    warn!(%error, order, "an ordered fault does not happen");
+                }
+                false
+            }
         }
-        warn!(order, "a fault that was ordered");
-        true
     }
 
     /// What is ordered for before or after the request.

@@ -157,7 +157,8 @@ pub async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
     let key = Key::of(object.meta());
-    let task = tokio::spawn(tokio::time::timeout(WHOLE_LIMIT, whole(object, context)));
+    let pass = fault::within(key.namespace.clone(), whole(object, context));
+    let task = tokio::spawn(tokio::time::timeout(WHOLE_LIMIT, pass));
     Ok(match task.await {
         Ok(Ok(action)) => action,
         Ok(Err(_)) => {

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
+use crate::fault;
+
 /// Libraries that would log request paths at every refusal, or whole response bodies when one does not parse.
 const QUIET: &str = "vaultrs=off,rustify=off,kube_client::client=off,hyper=warn,h2=warn,rustls=warn,reqwest=warn,tower=warn";
 
@@ -27,7 +29,8 @@ pub struct Clock;
 impl Clock {
     /// The time now.
     pub fn now(self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        now.checked_add(fault::clock_error()).unwrap_or(now)
     }
 
     /// The instant that is `after` from now.

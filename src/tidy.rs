@@ -55,7 +55,7 @@ const LAYERS: &[(&str, &str)] = &[
     ("limit", ""),
     ("retry", ""),
     ("sensitive", ""),
-    ("telemetry", ""),
+    ("telemetry", "fault"),
 ];
 
 /// The files of `src/reconcile/` that decide, and so are pure.

@@ -44,7 +44,8 @@
 //!   ([`Ground::postgres`]). [`Tenant::logs_in`], [`database_users`](Tenant::database_users) and [`leases`](Tenant::leases)
 //!   tell what became of them, [`tokens_are`](Tenant::tokens_are) how long the tokens live that they hang on.
 //! - **Pods**: [`Ground::nodes`] is a node that is only pretended, where pods that name it become ready at once.
-//! - **Harm**: [`Tenant::with_own_vault`] is a Vault to seal, kill or speak TLS to. [`run_alone`] is a whole ground for a
+//! - **Many at once**: [`part`] gives a part of a test a room of its own on the same ground, so that parts that mostly wait do it together.
+//! - **Harm**: [`Tenant::order`] has the operator itself fail at a request of its protocol. [`Tenant::with_own_vault`] is a Vault to seal, kill or speak TLS to. [`run_alone`] is a whole ground for a
 //!   test that stops the operator or the API server: see [`operator::Operator`] and [`control_plane::ControlPlane`].
 //!
 //! When a test fails, by an error or a panic, it prints its objects, events, the metadata of its Secrets, the log lines
@@ -79,5 +80,5 @@ pub mod vault_server;
 pub mod wait;
 
 pub use ground::{Ground, GroundOptions, Mark};
-pub use run::{block_on, run, run_alone};
+pub use run::{block_on, part, run, run_alone};
 pub use tenant::{READ, SecretView, Tenant, says, source};

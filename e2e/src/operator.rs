@@ -95,7 +95,8 @@ impl Operator {
         folder: &Path,
         flags: &[&str],
     ) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        let faults = folder.join("faults");
+        fs::create_dir_all(&faults).with_context(|| format!("create {}", faults.display()))?;
         let kubeconfig = control_plane.kubeconfig_of(NAMESPACE, account).await?;
         let address = format!("127.0.0.1:{}", ports::pick()?);
         let args = ["run", "--http-address", &address]
@@ -105,7 +106,7 @@ impl Operator {
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", NAMESPACE)
             .env("VAULTBRIDGE_LOG_LEVEL", "trace")
-            .env("VAULTBRIDGE_FAULTS", folder.join("faults"))
+            .env("VAULTBRIDGE_FAULTS", faults)
             .env("RUST_BACKTRACE", "1");
         let http = reqwest::Client::builder().no_proxy().build()?;
         let this = Self {
@@ -122,23 +123,18 @@ impl Operator {
         self.service.start()
     }
 
-    /// Orders faults of the operator's own, one a line: see `src/fault.rs` of the operator. They outlive a restart.
-    pub fn order(&self, faults: &str) -> Result<()> {
-        let file = self.orders();
-        fs::write(&file, faults).with_context(|| format!("write {}", file.display()))
+    /// Starts it again with a clock that is ahead by so many seconds, or behind if there is a minus before them. The operator's own hand moves it: the
+    /// machine's clock is everybody's.
+    pub fn start_with_wrong_clock(&self, seconds: i64) -> Result<()> {
+        let file = self.faults().join("clock");
+        fs::write(&file, seconds.to_string())
+            .with_context(|| format!("write {}", file.display()))?;
+        self.kill()?;
+        self.start_again()
     }
 
-    /// Waits until everything that was ordered has happened.
-    pub async fn obeyed(&self) -> Result<()> {
-        until("the ordered faults to happen", SOON, async || {
-            let left = fs::read_to_string(self.orders())?;
-            ensure!(left.trim().is_empty(), "left is {left}");
-            Ok(Some(()))
-        })
-        .await
-    }
-
-    fn orders(&self) -> PathBuf {
+    /// The folder with the faults that it was ordered: see `src/fault.rs` of the operator. They outlive a restart.
+    pub(crate) fn faults(&self) -> PathBuf {
         self.service.launch().log.with_file_name("faults")
     }
 

@@ -39,6 +39,15 @@ pub fn run_alone(
     })?
 }
 
+/// Runs a part of a test in a room of its own on the same ground, so that parts can go side by side. Like the test it shows its own evidence.
+pub async fn part(
+    ground: &Arc<Ground>,
+    test: impl AsyncFnOnce(&Tenant) -> Result<()>,
+) -> Result<()> {
+    // On the heap: such parts are large, and many.
+    Box::pin(on(ground.clone(), test)).await
+}
+
 /// Runs a future on the one runtime of this process. Connections belong to the runtime that made them, so tests that share
 /// servers share it as well.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

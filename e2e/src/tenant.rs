@@ -17,6 +17,7 @@ mod database;
 mod dry_run;
 mod engines;
 mod events_of;
+mod faults;
 mod keeping;
 mod objects_of;
 mod oracles;

@@ -21,6 +21,16 @@ async fn database_user(t: &Tenant, name: &str, path: &str, more: &str) -> Result
     t.secret(name).await
 }
 
+/// Paths of users of two roles, the usual one and `reader`, which the names of its users tell.
+async fn app_and_reader(t: &Tenant) -> Result<[String; 2]> {
+    let reader = DatabaseRole {
+        name: "reader",
+        ..DatabaseRole::default()
+    };
+    let path = t.database(&DatabaseRole::default()).await?;
+    Ok([path, t.database(&reader).await?])
+}
+
 /// How often Vault was asked for a user since then.
 fn issues(t: &Tenant, since: &Mark, path: &str) -> Result<usize> {
     Ok(t.vault_requests(since)?.reads().below(path).len())
@@ -181,12 +191,7 @@ fn another_mapping_of_the_same_credentials_issues_nothing() -> Result<()> {
 #[test]
 fn another_request_is_another_user_and_the_old_one_goes() -> Result<()> {
     run(async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        let reader = DatabaseRole {
-            name: "reader",
-            ..DatabaseRole::default()
-        };
-        let other = t.database(&reader).await?;
+        let [path, other] = app_and_reader(t).await?;
         let more = "lease: { overlap: 1s, replaced: Revoke }";
         let secret = database_user(t, "db", &path, more).await?;
         let edit = json!({ "spec": { "sources": [{ "name": "db", "read": { "path": other } }] } });

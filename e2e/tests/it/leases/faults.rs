@@ -15,7 +15,7 @@ use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
 
-use super::{another_user, database_user, issues, only_users, sessions};
+use super::{another_user, app_and_reader, database_user, issues, only_users, sessions};
 
 /// What makes an old user go soon after it was replaced.
 pub const PROMPT: &str = "lease: { overlap: 1s, replaced: Revoke }";

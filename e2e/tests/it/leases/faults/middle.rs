@@ -1,12 +1,14 @@
 //! What people do in the middle of an issue, between two of its requests.
 
 use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
 use serde_json::json;
 use vaultbridge::minting::Stage;
-use vaultbridge_e2e::vault_server::DatabaseRole;
-use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
+use vaultbridge_e2e::{Tenant, part, run};
 
-use super::{PROMPT, another_user, ask, database_user, demand, issues, only_users, well};
+use super::{
+    PROMPT, another_user, app_and_reader, ask, database_user, demand, issues, only_users, well,
+};
 
 /// What somebody does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +30,14 @@ enum Harm {
 /// Where the operator is held meanwhile.
 const STAGES: [Stage; 3] = [Stage::WriteAhead, Stage::Issue, Stage::Commit];
 
-async fn meets(t: &Tenant, name: &str, paths: [&str; 2], harm: Harm, stage: Stage) -> Result<()> {
-    let operator = t.operator()?;
+async fn meets(t: &Tenant, harm: Harm, stage: Stage) -> Result<()> {
+    let (name, paths) = ("db", app_and_reader(t).await?);
+    let paths = paths.each_ref().map(String::as_str);
     let old = database_user(t, name, paths[0], PROMPT).await?;
     let old = old.text("username")?;
-    operator.order(&format!("hold before {stage:?}"))?;
+    t.order(&[&format!("hold before {stage:?}")])?;
     demand(t, name, "1").await?;
-    operator.obeyed().await?;
+    t.obeyed().await?;
     let free = json!({ "metadata": { "finalizers": null } });
     match harm {
         Harm::Delete => t.delete("VaultSecret", name).await?,
@@ -57,7 +60,7 @@ async fn meets(t: &Tenant, name: &str, paths: [&str; 2], harm: Harm, stage: Stag
     if harm == Harm::Again {
         ask(t, name, paths[0], PROMPT).await?;
     }
-    operator.order(&format!("let before {stage:?} go on"))?;
+    t.order(&[&format!("let before {stage:?} go on")])?;
     match harm {
         Harm::Delete | Harm::Force => {
             t.wait_gone("VaultSecret", name).await?;
@@ -84,19 +87,13 @@ async fn meets(t: &Tenant, name: &str, paths: [&str; 2], harm: Harm, stage: Stag
 }
 
 fn in_the_middle(harm: Harm) -> Result<()> {
-    run_alone(&GroundOptions::default(), async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        let reader = DatabaseRole {
-            name: "reader",
-            ..DatabaseRole::default()
-        };
-        let other = t.database(&reader).await?;
-        for (number, stage) in STAGES.into_iter().enumerate() {
-            let name = format!("db-{number}");
-            let met = meets(t, &name, [&path, &other], harm, stage);
+    run(async |t| {
+        let all = STAGES.into_iter().map(async |stage| {
+            let met = part(t.ground(), async |t| meets(t, harm, stage).await);
             met.await
-                .with_context(|| format!("{harm:?} before {stage:?}"))?;
-        }
+                .with_context(|| format!("{harm:?} before {stage:?}"))
+        });
+        try_join_all(all).await?;
         Ok(())
     })
 }
@@ -134,12 +131,7 @@ fn an_object_suspended_in_the_middle_of_an_issue_goes_on_when_it_is_resumed() ->
 #[test]
 fn of_two_sources_the_one_that_is_granted_is_given_back_when_the_other_is_refused() -> Result<()> {
     run(async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        let reader = DatabaseRole {
-            name: "reader",
-            ..DatabaseRole::default()
-        };
-        let other = t.database(&reader).await?;
+        let [path, other] = app_and_reader(t).await?;
         t.policy(&[(path.as_str(), &["read"])]).await?;
         let mark = t.mark().await?;
         let spec = format!(

@@ -50,15 +50,21 @@ async fn restore(t: &Tenant, name: &str, backup: &Value) -> Result<()> {
     Ok(())
 }
 
+/// An object whose user was replaced by another. Returns the first Secret, as it is read and as a backup has it.
+async fn replaced(t: &Tenant, name: &str, more: &str) -> Result<(SecretView, Value)> {
+    let path = t.database(&DatabaseRole::default()).await?;
+    let old = database_user(t, name, &path, more).await?;
+    let backup = backup(t, name).await?;
+    demand(t, name, "1").await?;
+    another_user(t, name, &old.text("username")?).await?;
+    Ok((old, backup))
+}
+
 #[test]
 fn a_secret_restored_from_a_backup_ends_with_credentials_that_work() -> Result<()> {
     run(async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        let old = database_user(t, "db", &path, PROMPT).await?;
+        let (old, backup) = replaced(t, "db", PROMPT).await?;
         let old_user = old.text("username")?;
-        let backup = backup(t, "db").await?;
-        demand(t, "db", "1").await?;
-        another_user(t, "db", &old_user).await?;
         let second = well(t, "db").await?;
         restore(t, "db", &backup).await?;
         another_user(t, "db", &old_user).await?;
@@ -71,12 +77,8 @@ fn a_secret_restored_from_a_backup_ends_with_credentials_that_work() -> Result<(
 #[test]
 fn a_secret_restored_while_the_operator_was_down_ends_with_credentials_that_work() -> Result<()> {
     run_alone(&GroundOptions::default(), async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        let old = database_user(t, "db", &path, PROMPT).await?;
+        let (old, backup) = replaced(t, "db", PROMPT).await?;
         let old_user = old.text("username")?;
-        let backup = backup(t, "db").await?;
-        demand(t, "db", "1").await?;
-        another_user(t, "db", &old_user).await?;
         well(t, "db").await?;
         t.operator()?.kill()?;
         restore(t, "db", &backup).await?;
@@ -90,13 +92,9 @@ fn a_secret_restored_while_the_operator_was_down_ends_with_credentials_that_work
 #[test]
 fn a_secret_restored_within_the_overlap_keeps_the_credentials_that_it_names() -> Result<()> {
     run(async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
         let long = "lease: { overlap: 1h, replaced: Revoke }";
-        let old = database_user(t, "db", &path, long).await?;
+        let (old, backup) = replaced(t, "db", long).await?;
         let old_user = old.text("username")?;
-        let backup = backup(t, "db").await?;
-        demand(t, "db", "1").await?;
-        another_user(t, "db", &old_user).await?;
         t.ready("db").await?;
         restore(t, "db", &backup).await?;
         // What it was restored to says that nothing was demanded yet.

@@ -1,11 +1,13 @@
 //! A walk through every request of the protocol: at each the operator dies, is refused, never hears the reply, or finds that somebody was faster.
 
 use anyhow::{Context as _, Result};
+use futures::future::try_join_all;
 use serde_json::json;
+use tokio::sync::RwLock;
 use vaultbridge::minting::Stage;
 use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
-use vaultbridge_e2e::{GroundOptions, Tenant, run_alone};
+use vaultbridge_e2e::{GroundOptions, Tenant, part, run, run_alone};
 
 use super::{PROMPT, another_user, ask, database_user, demand, issues, only_users, sessions, well};
 
@@ -64,66 +66,142 @@ pub const STAGES: [Stage; 15] = [
     Stage::Fence,
 ];
 
-/// Orders a fault at every stage, one after the other, each for an object of its own. `meet` does what is to be done at that moment.
-fn walk(fault: &str, meet: &impl AsyncFn(&Tenant, &str, Stage) -> Result<()>) -> Result<()> {
-    run_alone(&GroundOptions::default(), async |t| {
-        let path = t.database(&DatabaseRole::default()).await?;
-        t.put(
-            "plain",
-            json!({ "username": "nobody", "password": "from KV" }),
-        )
-        .await?;
-        let mut number = 0;
-        for stage in STAGES {
-            for way in ways(stage) {
-                number += 1;
-                let name = format!("db-{number}");
-                let order = format!("{fault} {stage:?}");
-                let step = one(t, &name, &path, (*way, stage), &order, meet);
-                step.await
-                    .with_context(|| format!("{order}, on the way {way:?}, object {name}"))?;
-            }
-        }
-        Ok(())
-    })
+/// Something that goes wrong at a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The operator dies before it.
+    KillBefore,
+    /// The operator dies after it.
+    KillAfter,
+    /// Nobody hears the reply.
+    Lose,
+    /// It is refused.
+    Refuse,
+    /// Somebody changes object and Secret before it.
+    Change,
 }
 
-/// Has one object meet one fault, and sees that nothing came of it.
+impl Fault {
+    /// As the operator is ordered it.
+    fn order(self, stage: Stage) -> String {
+        let fault = match self {
+            Self::KillBefore => "kill before",
+            Self::KillAfter => "kill after",
+            Self::Lose => "lose",
+            Self::Refuse => "refuse",
+            Self::Change => "hold before",
+        };
+        format!("{fault} {stage:?}")
+    }
+
+    /// Whether the operator dies of it.
+    fn kills(self) -> bool {
+        matches!(self, Self::KillBefore | Self::KillAfter)
+    }
+
+    /// Whether the operator dies on the way or at its end, which is everybody's death.
+    fn is_deadly(self, way: Way) -> bool {
+        self.kills() || way == Way::TakeBack
+    }
+
+    /// What is to be done at that moment.
+    async fn meet(self, t: &Tenant, name: &str, stage: Stage) -> Result<()> {
+        match self {
+            Self::KillBefore | Self::KillAfter => {
+                until("the operator to die", SOON, async || {
+                    Ok(t.operator()?.revive()?.then_some(()))
+                })
+                .await
+            }
+            Self::Lose | Self::Refuse => Ok(()),
+            Self::Change => {
+                t.obeyed().await?;
+                let note = json!({ "metadata": { "annotations": { "somebody": format!("was here before {stage:?}") } } });
+                for kind in ["VaultSecret", "Secret"] {
+                    if t.get(kind, name).await?.is_some() {
+                        t.patch(kind, name, &note).await?;
+                    }
+                }
+                t.order(&[&format!("let before {stage:?} go on")])
+            }
+        }
+    }
+}
+
+/// Every stage on every way there.
+fn steps() -> impl Iterator<Item = (Way, Stage)> {
+    let all = STAGES.into_iter();
+    all.flat_map(|stage| ways(stage).iter().map(move |way| (*way, stage)))
+}
+
+/// Lets faults happen, each to an object of a tenant of its own. They mostly wait, so they do it side by side.
+async fn walk(t: &Tenant, steps: impl Iterator<Item = (Fault, Way, Stage)>) -> Result<()> {
+    let turns = RwLock::new(());
+    let turns = &turns;
+    let steps = steps.map(async |(fault, way, stage)| {
+        let step = part(t.ground(), async |t| {
+            Box::pin(one(t, turns, "db", (fault, way, stage))).await
+        });
+        step.await
+            .with_context(|| format!("{}, on the way {way:?}", fault.order(stage)))
+    });
+    try_join_all(steps).await?;
+    Ok(())
+}
+
+/// Has one object meet one fault, and sees that nothing came of it. Who has a turn to write is the only one on the way to a fault.
 async fn one(
     t: &Tenant,
+    turns: &RwLock<()>,
     name: &str,
-    path: &str,
-    (way, stage): (Way, Stage),
-    order: &str,
-    meet: &impl AsyncFn(&Tenant, &str, Stage) -> Result<()>,
+    (fault, way, stage): (Fault, Way, Stage),
 ) -> Result<()> {
-    let operator = t.operator()?;
-    operator.ready().await?;
-    let old = if way == Way::Create {
-        String::new()
+    let turn = turns.read().await;
+    let (path, old) = prepared(t, name, way).await?;
+    drop(turn);
+    let turn = if fault.is_deadly(way) {
+        Some(turns.write().await)
     } else {
-        database_user(t, name, path, PROMPT).await?;
-        well(t, name).await?
+        None
     };
+    t.operator()?.ready().await?;
     let mark = t.mark().await?;
-    let first = match way {
-        Way::After(stage) => format!("refuse {stage:?}\n"),
-        Way::TakeBack => "kill after WriteAhead\n".to_owned(),
-        Way::Create | Way::Demand | Way::Plain | Way::Delete => String::new(),
-    };
-    operator.order(&format!("{first}{order}"))?;
-    go(t, name, path, way).await?;
-    meet(t, name, stage).await?;
-    operator.obeyed().await?;
-    let most = match way {
-        Way::Create | Way::Demand | Way::After(_) => 2,
-        Way::TakeBack | Way::Plain | Way::Delete => 0,
-    };
     match way {
+        Way::After(stage) => t.order(&[&format!("refuse {stage:?}")])?,
+        Way::TakeBack => t.order(&["kill after WriteAhead"])?,
+        Way::Create | Way::Demand | Way::Plain | Way::Delete => {}
+    }
+    t.order(&[&fault.order(stage)])?;
+    go(t, name, &path, way).await?;
+    let turn = match turn {
+        Some(turn) if fault.kills() => (Some(turn), None),
+        // Who died on the way is up again.
+        done => {
+            drop(done);
+            (None, Some(turns.read().await))
+        }
+    };
+    fault.meet(t, name, stage).await?;
+    t.obeyed().await?;
+    let most = match way {
         Way::Create | Way::Demand | Way::After(_) => {
             another_user(t, name, &old).await?;
-            well(t, name).await?;
+            2
         }
+        Way::TakeBack | Way::Plain | Way::Delete => 0,
+    };
+    // What is left is to tidy up, which comes to its end whoever dies meanwhile.
+    drop(turn);
+    ends_well(t, name, way, &old).await?;
+    let issued = issues(t, &mark, &path)?;
+    assert!(issued <= most, "{issued} were issued, {most} are enough");
+    Ok(())
+}
+
+/// Sees that there is what there should be at the end of that way, and deletes the object.
+async fn ends_well(t: &Tenant, name: &str, way: Way, old: &str) -> Result<()> {
+    match way {
+        Way::Create | Way::Demand | Way::After(_) => drop(well(t, name).await?),
         Way::TakeBack => assert_eq!(
             well(t, name).await?,
             old,
@@ -141,20 +219,30 @@ async fn one(
     }
     t.delete("VaultSecret", name).await?;
     t.wait_gone("VaultSecret", name).await?;
-    only_users(t, &[]).await?;
-    let issued = issues(t, &mark, path)?;
-    assert!(issued <= most, "{issued} were issued, {most} are enough");
-    Ok(())
+    only_users(t, &[]).await
+}
+
+/// Furnishes a tenant for a way. Returns the path of its users, and the first of them where the way begins with one.
+async fn prepared(t: &Tenant, name: &str, way: Way) -> Result<(String, String)> {
+    let path = t.database(&DatabaseRole::default()).await?;
+    let plain = json!({ "username": "nobody", "password": "from KV" });
+    t.put("plain", plain).await?;
+    if way == Way::Create {
+        return Ok((path, String::new()));
+    }
+    database_user(t, name, &path, PROMPT).await?;
+    let user = well(t, name).await?;
+    Ok((path, user))
 }
 
 /// Does what brings the operator to the fault.
 async fn go(t: &Tenant, name: &str, path: &str, way: Way) -> Result<()> {
-    let operator = t.operator()?;
     match way {
         Way::Create => drop(ask(t, name, path, PROMPT).await?),
         Way::Demand | Way::After(_) => demand(t, name, "1").await?,
         Way::TakeBack => {
             demand(t, name, "1").await?;
+            let operator = t.operator()?;
             until("the operator to die", SOON, async || {
                 Ok(operator.service().ensure_running().is_err().then_some(()))
             })
@@ -174,46 +262,52 @@ async fn go(t: &Tenant, name: &str, path: &str, way: Way) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the operator has died, and starts it again.
-async fn revived(t: &Tenant, _: &str, _: Stage) -> Result<()> {
-    until("the operator to die", SOON, async || {
-        Ok(t.operator()?.revive()?.then_some(()))
-    })
-    .await
+/// A fault at every stage, for those who do not let the operator die: beside other tests.
+fn beside_others(fault: Fault) -> Result<()> {
+    let steps = steps().filter(|(way, _)| !fault.is_deadly(*way));
+    run(async |t| walk(t, steps.map(|(way, stage)| (fault, way, stage))).await)
+}
+
+/// A fault at every stage where the operator dies.
+fn alone(fault: Fault) -> Result<()> {
+    let steps = steps().map(|(way, stage)| (fault, way, stage));
+    run_alone(&GroundOptions::default(), async |t| walk(t, steps).await)
 }
 
 #[test]
 fn an_operator_that_dies_before_any_request_leaves_nothing_behind() -> Result<()> {
-    walk("kill before", &revived)
+    alone(Fault::KillBefore)
 }
 
 #[test]
 fn an_operator_that_dies_after_any_request_leaves_nothing_behind() -> Result<()> {
-    walk("kill after", &revived)
+    alone(Fault::KillAfter)
 }
 
 #[test]
 fn a_reply_that_is_lost_to_any_request_leaves_nothing_behind() -> Result<()> {
-    walk("lose", &async |_, _, _| Ok(()))
+    beside_others(Fault::Lose)
 }
 
 #[test]
 fn a_request_that_is_refused_wherever_it_is_leaves_nothing_behind() -> Result<()> {
-    walk("refuse", &async |_, _, _| Ok(()))
+    beside_others(Fault::Refuse)
 }
 
 #[test]
 fn somebody_who_changes_object_and_secret_before_any_request_leaves_nothing_behind() -> Result<()> {
-    walk("hold before", &async |t, name, stage| {
-        t.operator()?.obeyed().await?;
-        let note = json!({ "metadata": { "annotations": { "somebody": format!("was here before {stage:?}") } } });
-        for kind in ["VaultSecret", "Secret"] {
-            if t.get(kind, name).await?.is_some() {
-                t.patch(kind, name, &note).await?;
-            }
-        }
-        t.operator()?.order(&format!("let before {stage:?} go on"))
-    })
+    beside_others(Fault::Change)
+}
+
+#[test]
+fn whatever_goes_wrong_after_an_operator_died_of_a_demand_that_is_taken_back_leaves_nothing_behind()
+-> Result<()> {
+    let faults = [Fault::Lose, Fault::Refuse, Fault::Change];
+    let steps = faults.into_iter().flat_map(|fault| {
+        let deadly = steps().filter(move |(way, _)| fault.is_deadly(*way));
+        deadly.map(move |(way, stage)| (fault, way, stage))
+    });
+    run_alone(&GroundOptions::default(), async |t| walk(t, steps).await)
 }
 
 #[test]
@@ -230,8 +324,12 @@ fn sessions_that_cannot_be_revoked_outlive_their_objects_and_are_revoked_later_w
             uids.push(uid.context("read the UID")?.to_owned());
         }
         t.vault().seal().await?;
-        t.operator()?
-            .order("refuse HandOver\nlose HandOver\nkill before HandOver\nkill after HandOver")?;
+        t.order(&[
+            "refuse HandOver",
+            "lose HandOver",
+            "kill before HandOver",
+            "kill after HandOver",
+        ])?;
         for name in names {
             t.delete("VaultSecret", name).await?;
         }
@@ -246,7 +344,7 @@ fn sessions_that_cannot_be_revoked_outlive_their_objects_and_are_revoked_later_w
             Ok(Some(()))
         })
         .await?;
-        t.operator()?.obeyed().await?;
+        t.obeyed().await?;
         let record = |uid: &str| format!("vaultbridge-orphans-{uid}");
         for uid in &uids {
             let found = t.ground().operator_secret(&record(uid)).await?;
