@@ -11,6 +11,7 @@ use super::observe::Observed;
 use super::resolve::Job;
 use crate::api::status::SessionStatus;
 use crate::lease::{Life, Terms, plan};
+use crate::minting::CLOCK_MARGIN;
 use crate::record::SourceRecord;
 use crate::schedule;
 
@@ -93,9 +94,12 @@ fn end(source: &SourceRecord, token: Option<&Life>, terms: &Terms<'_>, now: Time
 /// The least time between two certificates, where they live for long enough: what uses them is restarted each time.
 const LEAST_LIFE: i64 = 60;
 
+/// By how much engines date certificates back, as they come.
+const DATED_BACK: i64 = 30;
+
 /// When a certificate ends, and when it is replaced: a third of its life before that, or `before`, but not before half of its life; jitter
-/// moves it earlier, by at most half of that. Where our clock is far ahead of Vault's it seems to have hardly any life left. It is not replaced
-/// at once even then, but after a minute, or a third of its life.
+/// moves it earlier, by at most half of that. Where our clock is a little less than its life ahead of Vault's it seems to have hardly any life
+/// left. It is not replaced at once even then, but after a minute, or a third of its life.
 fn certificate_end(source: &SourceRecord, before: Option<Duration>, terms: &Terms<'_>) -> Ends {
     let SourceRecord::Certificate {
         not_before,
@@ -106,7 +110,7 @@ fn certificate_end(source: &SourceRecord, before: Option<Duration>, terms: &Term
     else {
         return Ends::default();
     };
-    let life = not_after.saturating_sub(*issued).max(0);
+    let life = certificate_life(*not_before, *not_after, *issued);
     let before = before.map_or(life / 3, |before| {
         i64::try_from(before.as_secs())
             .unwrap_or(life)
@@ -119,11 +123,27 @@ fn certificate_end(source: &SourceRecord, before: Option<Duration>, terms: &Term
     let nominal = not_after.saturating_sub(*not_before).max(0);
     let at = |second| Timestamp::from_second(second).ok();
     let least = at(issued.saturating_add(LEAST_LIFE.min(nominal / 3)));
-    let expires = at(*not_after);
-    let due = expires.and_then(|end| end.checked_sub(earlier).ok());
+    let end = at(issued.saturating_add(life));
+    let due = end.and_then(|end| end.checked_sub(earlier).ok());
     Ends {
         rotate_at: due.max(least),
-        expires,
+        expires: at(*not_after),
+    }
+}
+
+/// For how many seconds a certificate lives from the moment of its issue by our clock. The times in it are Vault's, which may have another one. That is certain
+/// where it begins in our future, and as good as certain where it is about to end before it was used and began long before we asked. Then what
+/// counts is how long it lives by its own words, less what such a time is dated back; rather too little than too much.
+fn certificate_life(not_before: i64, not_after: i64, issued: i64) -> i64 {
+    let margin = i64::try_from(CLOCK_MARGIN.as_secs()).unwrap_or(0);
+    let left = not_after.saturating_sub(issued);
+    let age = issued.saturating_sub(not_before);
+    let ahead = left < LEAST_LIFE && age > DATED_BACK + margin;
+    if ahead || age < 0 {
+        let nominal = not_after.saturating_sub(not_before).max(0);
+        (nominal - DATED_BACK).max(nominal / 2)
+    } else {
+        left.max(0)
     }
 }
 
@@ -188,11 +208,13 @@ pub fn lease_life(source: &SourceRecord) -> Option<(String, Option<Life>)> {
         }
         SourceRecord::Certificate {
             issued,
+            not_before,
             not_after,
             lease,
             ..
         } => {
-            let seconds = not_after.saturating_sub(*issued).try_into().unwrap_or(0);
+            let life = certificate_life(*not_before, *not_after, *issued);
+            let seconds = life.unsigned_abs();
             let issued = Timestamp::from_second(*issued).unwrap_or(Timestamp::MIN);
             let life = Life::issued(issued, Duration::from_secs(seconds), false);
             lease.clone().map(|id| (id, Some(life)))
@@ -254,10 +276,30 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_was_issued_by_another_clock_is_replaced_by_its_own_life() {
+        // For an hour, an hour and a half and a day ago as our clock has it.
+        assert_eq!(replaced(3630, 0, None, &TERMS), 2400);
+        assert_eq!(replaced(3600 + 1830, -1800, None, &TERMS), 2400);
+        assert_eq!(replaced(86_400 + 30, 3600 - 86_400, None, &TERMS), 2400);
+        // For an hour, and for half a minute, in an hour.
+        assert_eq!(replaced(30 - 3600, 7200, None, &TERMS), 2400);
+        assert_eq!(replaced(30 - 3600, 3630, None, &TERMS), 20);
+        assert_eq!(replaced(30 - 3600, 7200, Some(600), &TERMS), 3000);
+    }
+
+    #[test]
     fn a_clock_that_is_ahead_does_not_have_certificates_issued_without_end() {
-        // Issued for an hour, an hour ago as our clock has it.
-        assert_eq!(replaced(3630, 0, None, &TERMS), 60);
-        assert_eq!(replaced(3640, -10, None, &TERMS), 60);
+        // For an hour, almost an hour ago as our clock has it.
+        assert_eq!(replaced(3540, 90, None, &TERMS), 60);
+        assert_eq!(replaced(3570, 60, None, &TERMS), 60);
+        // For so little that it cannot be told from one that is used up.
+        assert_eq!(replaced(60, 1, None, &TERMS), 20);
+    }
+
+    #[test]
+    fn a_certificate_that_is_dated_back_by_a_day_is_replaced_before_its_end() {
+        assert_eq!(replaced(86_400, 3600, None, &TERMS), 2400);
+        assert_eq!(replaced(86_400, 90, None, &TERMS), 60);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::{GroundOptions, Mark, SecretView, Tenant, run, run_alone};
 
 /// An object with a certificate; `more` is more of its source.
-async fn certificate(t: &Tenant, name: &str, mount: &str, more: &str) -> Result<SecretView> {
+pub async fn certificate(t: &Tenant, name: &str, mount: &str, more: &str) -> Result<SecretView> {
     let pki = format!("{{ mount: {mount}, role: shop, commonName: orders.shop.svc {more} }}");
     t.carry(name, &format!("sources: [{{ name: tls, pki: {pki} }}]"))
         .await?;
@@ -57,27 +57,30 @@ fn a_certificate_is_issued_once_and_told_with_its_serial_number_and_end() -> Res
     })
 }
 
+/// Waits until a short certificate was replaced, and sees that this was in time.
+pub async fn is_replaced_before_its_end(t: &Tenant) -> Result<()> {
+    let mount = t.authority("shop").await?;
+    let old = certificate(t, "tls", &mount, ", ttl: 30s").await?;
+    let serial = old.text("serial_number")?;
+    let new = t
+        .secret_when("tls", "to hold another certificate", |secret| {
+            secret.text("serial_number").is_ok_and(|now| now != serial)
+        })
+        .await?;
+    let end: i64 = old.text("expiration")?.parse()?;
+    let begin = new.metadata().managed_fields.iter().flatten();
+    let begin = begin.filter_map(|field| field.time.as_ref());
+    let written = begin.map(|time| time.0.as_second()).max();
+    ensure!(
+        written.is_some_and(|written| written < end),
+        "{written:?} {end}"
+    );
+    Ok(())
+}
+
 #[test]
 fn a_certificate_is_replaced_before_it_ends() -> Result<()> {
-    run(async |t| {
-        let mount = t.authority("shop").await?;
-        let old = certificate(t, "tls", &mount, ", ttl: 30s").await?;
-        let serial = old.text("serial_number")?;
-        let new = t
-            .secret_when("tls", "to hold another certificate", |secret| {
-                secret.text("serial_number").is_ok_and(|now| now != serial)
-            })
-            .await?;
-        let end: i64 = old.text("expiration")?.parse()?;
-        let begin = new.metadata().managed_fields.iter().flatten();
-        let begin = begin.filter_map(|field| field.time.as_ref());
-        let written = begin.map(|time| time.0.as_second()).max();
-        ensure!(
-            written.is_some_and(|written| written < end),
-            "{written:?} {end}"
-        );
-        Ok(())
-    })
+    run(async |t| is_replaced_before_its_end(t).await)
 }
 
 #[test]
