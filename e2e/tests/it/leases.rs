@@ -1,5 +1,6 @@
 //! Credentials that Vault issues: one that works is in the Secret at all times, none is issued without need, and none is left behind.
 
+mod changing;
 mod clocks;
 mod faults;
 mod keeping;
