@@ -114,3 +114,6 @@ pub fn with_news(
         sealed,
     })
 }
+
+#[cfg(test)]
+mod tests;

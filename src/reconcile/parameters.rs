@@ -67,3 +67,6 @@ pub fn secrets<'a>(source: &IssuedJob, given: &'a Given) -> Vec<&'a SecretText> 
     let values = given.get(&source.name);
     values.into_iter().flat_map(BTreeMap::values).collect()
 }
+
+#[cfg(test)]
+mod tests;
