@@ -12,7 +12,7 @@ use crate::telemetry::{self, LogFormat};
 ///
 /// It finds the API server by KUBECONFIG or, in a pod, by its service account, and needs nothing else but the name of its own
 /// namespace, where it keeps the key of its checksums in the Secret vaultbridge-keys. It ends on SIGTERM or SIGINT, after
-/// finishing what is under way and revoking its Vault tokens.
+/// finishing what is under way and revoking the Vault tokens that it reads KV entries with. Sessions that hold credentials stay.
 #[derive(Args)]
 pub struct Run {
     /// The operator's own namespace: certificates that VaultConnections refer to are looked up here.
