@@ -9,6 +9,7 @@ pub mod cli;
 pub mod cluster;
 pub mod connections;
 pub mod controller;
+pub mod csr;
 pub mod fault;
 pub mod heavy;
 pub mod holdings;

@@ -29,6 +29,7 @@ mod observe;
 mod orphans;
 mod parameters;
 mod paths;
+mod pki;
 mod publish;
 mod refusals;
 mod report;

@@ -30,13 +30,14 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections fault heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections csr fault heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
         "api cluster metrics record retry schedule sensitive vault",
     ),
     ("objects", "api cluster"),
+    ("csr", "sensitive"),
     ("shares", "cluster"),
     ("vault", "heavy limit retry sensitive"),
     ("cluster", "api retry sensitive"),
@@ -63,6 +64,7 @@ const PURE_STEPS: &[&str] = &[
     "resolve",
     "issued",
     "paths",
+    "pki",
     "claim",
     "certificate",
     "ends",
@@ -83,11 +85,12 @@ const PURE_STEPS: &[&str] = &[
 
 /// What pure steps may use. Of `cluster`, `connections`, `objects` and `vault` that is plain data: what a watch brought, what
 /// Vault answered. They cannot act on it, since they may not wait for anything.
-const PURE_LAYER: &str = "api cluster connections holdings lease minting objects record render schedule seal sensitive vault";
+const PURE_LAYER: &str = "api cluster connections csr holdings lease minting objects record render schedule seal sensitive vault";
 
 /// Crates that speak to the world, and the only parts that may name them.
 const FOREIGN: &[(&str, &str)] = &[
     ("vaultrs rustify reqwest", "vault"),
+    ("rcgen", "csr"),
     (
         "kube k8s_openapi",
         "api cli cluster connections controller objects reconcile run",

@@ -11,7 +11,9 @@ use super::bounded::BoundedText;
 mod pki;
 mod write;
 
-pub use pki::PkiSource;
+pub use pki::{
+    KeyAlgorithm, NO_KEY_FORMAT, ONE_KEY, PKI_FIELDS_FIX, PkiSource, PrivateKey, SIZE_WITH_ECDSA,
+};
 pub use write::{ParameterFrom, SecretKeyRef, WriteMethod, WriteResult, WriteSource};
 
 /// What is wrong with a source that has no engine member, or more than one.

@@ -5,8 +5,10 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::issued::IssuedJob;
 use crate::api::Reason;
+use crate::csr::Made;
 use crate::record::SourceRecord;
 use crate::sensitive::{JsonRef, SecretJson};
+use crate::vault;
 
 /// What is recorded of a certificate, by its own words. The lease, where the role gives one, is that of the reply.
 pub fn record(
@@ -39,12 +41,34 @@ pub fn record(
     })
 }
 
-/// The reply with two more fields that programs want: `chain`, the certificate and those above it, and `bundle`, the same and the private key.
+/// The reply with two more fields that programs want: `chain`, the certificate and those above it, and `bundle`, the same and the private key, if there is one.
 pub fn with_chain(data: SecretJson) -> SecretJson {
     let Some(text) = with_chain_text(&data) else {
         return data;
     };
     SecretJson::parse(text).unwrap_or(data)
+}
+
+/// What Vault signed, with the private key that was made for it, as if Vault had made it.
+pub fn with_made(
+    issued: vault::Issued,
+    made: Option<&Made>,
+) -> Result<vault::Issued, vault::Error> {
+    let Some(made) = made else {
+        return Ok(issued);
+    };
+    let data = with_key(&issued.data, made).ok_or(vault::Error::Malformed {
+        what: "the request to sign",
+    })?;
+    Ok(vault::Issued { data, ..issued })
+}
+
+fn with_key(data: &SecretJson, made: &Made) -> Option<SecretJson> {
+    let fields = [
+        ("private_key", made.key.expose()),
+        ("private_key_type", made.key_type),
+    ];
+    SecretJson::parse(with_fields(data, &fields)?).ok()
 }
 
 fn with_chain_text(data: &SecretJson) -> Option<Zeroizing<String>> {
@@ -59,16 +83,26 @@ fn with_chain_text(data: &SecretJson) -> Option<Zeroizing<String>> {
         }
         None => push_line(&mut chain, &field(data, "issuing_ca")?),
     }
+    let Some(key) = field(data, "private_key") else {
+        return with_fields(data, &[("chain", &chain)]);
+    };
     let mut bundle = Zeroizing::new(String::with_capacity(2 * data.expose().len()));
     push_line(&mut bundle, &chain);
-    push_line(&mut bundle, &field(data, "private_key")?);
+    push_line(&mut bundle, &key);
+    with_fields(data, &[("chain", &chain), ("bundle", &bundle)])
+}
+
+/// The reply with further fields behind those that it has.
+fn with_fields(data: &SecretJson, fields: &[(&str, &str)]) -> Option<Zeroizing<String>> {
+    data.root()?.members()?.pop_first()?;
     // Room for the longest escapes, so that no copy is left behind by growing.
-    let room = data.expose().len() + 2 * (chain.len() + bundle.len()) + 64;
+    let room = |(name, value): &(&str, &str)| name.len() + 2 * value.len() + 8;
+    let room = data.expose().len() + fields.iter().map(room).sum::<usize>();
     let mut text = Zeroizing::new(String::with_capacity(room));
     text.push_str(data.expose().trim_end().strip_suffix('}')?);
-    for (name, value) in [("chain", &chain), ("bundle", &bundle)] {
+    for (name, value) in fields {
         let mut quoted = Zeroizing::new(Vec::with_capacity(2 * value.len() + 2));
-        serde_json::to_writer(&mut *quoted, value.as_str()).ok()?;
+        serde_json::to_writer(&mut *quoted, value).ok()?;
         for piece in [",\"", name, "\":", std::str::from_utf8(&quoted).ok()?] {
             text.push_str(piece);
         }
@@ -92,6 +126,7 @@ mod tests {
 
     use super::*;
     use crate::reconcile::issued::issued;
+    use crate::sensitive::SecretText;
 
     fn source() -> IssuedJob {
         let source = json!({ "name": "tls", "pki": { "mount": "pki", "role": "shop" } });
@@ -163,6 +198,29 @@ mod tests {
             &json!({ "certificate": "A", "issuing_ca": "B", "private_key": "K" }),
         ));
         assert_eq!(field(&short, "chain").unwrap().as_str(), "A\nB\n");
+    }
+
+    #[test]
+    fn a_certificate_whose_key_is_elsewhere_has_a_chain_and_no_bundle() {
+        let whole = with_chain(reply(&json!({ "certificate": "A", "issuing_ca": "B" })));
+        assert_eq!(field(&whole, "chain").unwrap().as_str(), "A\nB\n");
+        assert!(field(&whole, "bundle").is_none());
+    }
+
+    #[test]
+    fn a_key_that_was_made_here_stands_where_vaults_own_would() {
+        let made = Made {
+            request: String::new(),
+            key: SecretText::new("K\n".to_owned()),
+            key_type: "ec",
+        };
+        let data = reply(&json!({ "certificate": "A", "issuing_ca": "B" }));
+        let whole = with_chain(with_key(&data, &made).unwrap());
+        let text = |name| field(&whole, name).map(|text| text.as_str().to_owned());
+        assert_eq!(text("private_key").unwrap(), "K\n");
+        assert_eq!(text("private_key_type").unwrap(), "ec");
+        assert_eq!(text("bundle").unwrap(), "A\nB\nK\n");
+        assert!(with_key(&reply(&json!({})), &made).is_none());
     }
 
     #[test]

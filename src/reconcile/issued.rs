@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::paths;
+use super::pki::{self, PkiRequest};
 use crate::api::bounded::BoundedText;
 use crate::api::lease::{LeasePolicy, Refresh, ReplacedPolicy, RevokeOnDelete};
 use crate::api::source::{
     ONE_MEMBER, ParameterFrom, PkiSource, ReadSource, Source, WriteMethod, WriteResult, WriteSource,
 };
 use crate::api::{FORCE_SYNC, VaultSecret};
+use crate::csr;
 use crate::lease::Terms;
 use crate::minting::Replaced;
 use crate::record::request_hash;
@@ -37,6 +39,8 @@ pub struct IssuedJob {
     pub parameters: BTreeMap<String, String>,
     /// Further ones, whose values are secrets.
     pub secret_parameters: Vec<SecretParameter>,
+    /// The private key that is made for each request, and what is asked for it.
+    pub key: Option<csr::Wanted>,
     /// Which part of the answer is the value.
     pub result: AskResult,
     /// For how long Vault keeps the answer, if it is to be wrapped.
@@ -107,6 +111,7 @@ fn read_source(source: &Source, read: &ReadSource) -> Result<IssuedJob, Failure>
         path: path.clone(),
         parameters,
         secret_parameters: Vec::new(),
+        key: None,
         result: AskResult::Data,
         wrap_ttl: None,
     })
@@ -156,70 +161,31 @@ fn write_source(source: &Source, write: &WriteSource) -> Result<IssuedJob, Failu
         path: path.clone(),
         parameters,
         secret_parameters,
+        key: None,
         result,
         wrap_ttl,
     })
 }
 
-/// Parameters of the request that have fields of their own.
-const PKI_FIELDS: [&str; 7] = [
-    "common_name",
-    "alt_names",
-    "ip_sans",
-    "uri_sans",
-    "ttl",
-    "not_after",
-    "format",
-];
-
 fn pki_source(source: &Source, pki: &PkiSource) -> Result<IssuedJob, Failure> {
     let Source { name, optional, .. } = source;
-    let invalid = |problem: String| Failure::invalid(format!("spec.sources[{name}].pki.{problem}"));
-    let PkiSource {
-        mount,
-        role,
-        issuer_ref,
-        common_name,
-        dns_names,
-        ip_addresses,
-        uris,
-        ttl,
-        renew_before,
+    let PkiRequest {
+        path,
         parameters,
-    } = pki;
-    let path = paths::pki(mount, role, issuer_ref).map_err(invalid)?;
-    let ttl = optional_duration(ttl).map_err(|error| invalid(format!("ttl: {error}")))?;
-    optional_duration(renew_before).map_err(|error| invalid(format!("renewBefore: {error}")))?;
-    let mut parameters = plain(parameters);
-    if let Some(taken) = PKI_FIELDS
-        .iter()
-        .find(|name| parameters.contains_key(**name))
-    {
-        let problem = "use the fields commonName, dnsNames, ipAddresses, uris and ttl; the format is always pem";
-        return Err(invalid(format!("parameters names {taken}: {problem}")));
-    }
-    let fields = [
-        ("common_name", common_name.clone()),
-        ("alt_names", dns_names.join(",")),
-        ("ip_sans", ip_addresses.join(",")),
-        ("uri_sans", uris.join(",")),
-        (
-            "ttl",
-            ttl.map(|ttl| format!("{}s", ttl.as_secs()))
-                .unwrap_or_default(),
-        ),
-    ];
-    let said = fields.into_iter().filter(|(_, value)| !value.is_empty());
-    parameters.extend(said.map(|(name, value)| (name.to_owned(), value)));
+        key,
+        identity,
+    } = pki::request(pki)
+        .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].pki.{problem}")))?;
     Ok(IssuedJob {
         name: name.clone(),
         optional: *optional,
         kind: Kind::Certificate,
         method: AskMethod::Post,
-        place: place(&format!("{:?}", ("pki", &path, &parameters))),
+        place: place(&identity),
         path,
         parameters,
         secret_parameters: Vec::new(),
+        key,
         result: AskResult::Data,
         wrap_ttl: None,
     })

@@ -6,6 +6,7 @@
 use super::Context;
 use super::apply::{self, Applied};
 use super::build::{self, Desired, Issued, IssuedValue};
+use super::certificate;
 use super::claim::{Claim, claim};
 use super::entries::{self, noted};
 use super::failure::Failure;
@@ -14,6 +15,7 @@ use super::issued::IssuedJob;
 use super::make::make;
 use super::observe::Observed;
 use super::parameters::{self, Given};
+use super::pki::CSR;
 use super::refusals;
 use super::resolve::Job;
 use super::sessions::{self, look};
@@ -26,11 +28,13 @@ use crate::api::Reason;
 use crate::api::condition::whole_seconds;
 use crate::api::status::SessionStatus;
 use crate::cluster::{WriteError, tokens};
+use crate::csr::Wanted;
 use crate::fault;
 use crate::holdings::{Holding, Lives, OpenToken};
 use crate::lease::Life;
 use crate::minting::{Cause, Reply, Stage, Step, follow};
 use crate::record::SessionRecord;
+use crate::sensitive::SecretText;
 use crate::vault::{self, Ask, Token};
 
 /// One pass that issues.
@@ -347,14 +351,23 @@ fn lost(why: &str) -> Refused {
     (Reply::Lost, Failure::new(Reason::InternalError, why))
 }
 
-/// Asks Vault for one credential, once. `None`: there is nothing at that path.
+/// Asks Vault for one credential, once, with a private key that is made for it where the source says so. `None`: there is nothing at that path.
 pub async fn ask(
     job: &Job,
     source: &IssuedJob,
     given: &Given,
     open: &OpenToken,
 ) -> Result<Option<vault::Issued>, (vault::Error, Failure)> {
-    let parameters = parameters::of(source, given);
+    let mut parameters = parameters::of(source, given);
+    let made = source.key.as_ref().map(Wanted::make).transpose();
+    let made = made.map_err(|error| {
+        let why = "no key could be made for it";
+        let failure = Failure::new(Reason::InternalError, error.to_string());
+        (vault::Error::Unsendable { why }, failure)
+    })?;
+    if let Some(made) = &made {
+        parameters.insert(CSR.to_owned(), SecretText::new(made.request.clone()));
+    }
     let ask = Ask {
         method: source.method,
         path: &source.path,
@@ -362,7 +375,8 @@ pub async fn ask(
         result: source.result,
         wrap_ttl: source.wrap_ttl,
     };
-    match vault::issue(&job.client, &job.vault_namespace, &open.value, &ask).await {
+    let issued = vault::issue(&job.client, &job.vault_namespace, &open.value, &ask).await;
+    match issued.and_then(|issued| certificate::with_made(issued, made.as_ref())) {
         Ok(issued) => Ok(Some(issued)),
         Err(vault::Error::NotFound { .. }) if source.optional => Ok(None),
         Err(error) => {

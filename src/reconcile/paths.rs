@@ -44,8 +44,8 @@ pub fn check_write(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The path that issues a certificate, checked. The problem begins with the name of the field below `pki`.
-pub fn pki(mount: &str, role: &str, issuer: &str) -> Result<String, String> {
+/// The path that issues a certificate, or `sign`s a request for one, checked. The problem begins with the name of the field below `pki`.
+pub fn pki(mount: &str, role: &str, issuer: &str, sign: bool) -> Result<String, String> {
     let one = |text: &str| match check(text) {
         Ok(()) if text.contains('/') => Err("must not contain a slash"),
         checked => checked,
@@ -57,11 +57,12 @@ pub fn pki(mount: &str, role: &str, issuer: &str) -> Result<String, String> {
         );
     }
     one(role).map_err(|problem| format!("role {problem}"))?;
+    let verb = if sign { "sign" } else { "issue" };
     if issuer.is_empty() {
-        return Ok(format!("{mount}/issue/{role}"));
+        return Ok(format!("{mount}/{verb}/{role}"));
     }
     one(issuer).map_err(|problem| format!("issuerRef {problem}"))?;
-    Ok(format!("{mount}/issuer/{issuer}/issue/{role}"))
+    Ok(format!("{mount}/issuer/{issuer}/{verb}/{role}"))
 }
 
 /// The segments of a path with its mount in front that leads neither to `sys/` nor to `cubbyhole/`: two at least.
@@ -203,9 +204,13 @@ mod tests {
 
     #[test]
     fn a_certificate_is_asked_of_a_role_and_of_an_issuer_if_one_is_named() {
-        assert_eq!(pki("pki", "shop", "").unwrap(), "pki/issue/shop");
-        let of_issuer = pki("team/pki", "shop", "root-2026").unwrap();
-        assert_eq!(of_issuer, "team/pki/issuer/root-2026/issue/shop");
+        for (sign, alone, below) in [
+            (false, "pki/issue/shop", "pki/issuer/root-2026/issue/shop"),
+            (true, "pki/sign/shop", "pki/issuer/root-2026/sign/shop"),
+        ] {
+            assert_eq!(pki("pki", "shop", "", sign).unwrap(), alone);
+            assert_eq!(pki("pki", "shop", "root-2026", sign).unwrap(), below);
+        }
         for (mount, role, issuer, problem) in [
             (
                 "team/sys",
@@ -219,7 +224,7 @@ mod tests {
             ("pki", "", "", "role must not have empty segments"),
             ("pki", "a", "..", "issuerRef must not contain . or .."),
         ] {
-            let found = pki(mount, role, issuer).unwrap_err();
+            let found = pki(mount, role, issuer, true).unwrap_err();
             assert!(found.starts_with(problem), "{found}");
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::failure::{Failure, Retry};
 use super::issued::{IssuedJob, Kind, SecretParameter};
+use super::pki;
 use super::resolve::{Job, SourceJob};
 use super::settle::full_path;
 use crate::api::Reason;
@@ -65,9 +66,24 @@ pub fn issue(job: &Job, source: &IssuedJob, error: &vault::Error) -> Failure {
     let what = format!("source {name}: {verb} {path}");
     if let (Kind::Write | Kind::Certificate, vault::Error::Rejected { .. }) = (kind, error) {
         // It may be the request or the role in Vault that has to be mended.
-        return Failure::invalid(format!("{what}: {error}")).retried(Retry::Backoff);
+        let mend = mend(source).unwrap_or_default();
+        return Failure::invalid(format!("{what}: {error}{mend}")).retried(Retry::Backoff);
     }
     vault_trouble(job, error, Reason::PathNotFound, &what)
+}
+
+/// What to mend where Vault was to sign a request for a certificate.
+fn mend(source: &IssuedJob) -> Option<String> {
+    let (name, path) = (&source.name, &source.path);
+    let field = match &source.key {
+        Some(_) => "pki.privateKey, or the names beside it,",
+        None if source.parameters.contains_key(pki::CSR) => "pki.csr",
+        None => return None,
+    };
+    let role = path.rsplit('/').next().unwrap_or_default();
+    Some(format!(
+        "; correct spec.sources[{name}].{field} or what role {role} of the engine allows"
+    ))
 }
 
 /// A parameter of a request is not where the object says.

@@ -43,8 +43,8 @@ impl Tenant {
         vault.login(&mount, &body).await.map(drop)
     }
 
-    /// Lets Vault issue certificates for names below `shop.svc`, by an authority of the tenant's own: a role of a PKI engine, which the tenant's policy lets
-    /// write to. Returns the mount.
+    /// Lets Vault issue and sign certificates for names below `shop.svc`, by an authority of the tenant's own: a role of a PKI engine, which the tenant's policy
+    /// lets write to. Returns the mount.
     pub async fn authority(&self, role: &str) -> Result<String> {
         let (mount, vault) = (format!("{}-pki", self.name()), self.vault());
         let engine = json!({ "type": "pki", "config": { "max_lease_ttl": "1000h" } });
@@ -52,20 +52,30 @@ impl Tenant {
         let root = json!({ "common_name": "authority of a test", "ttl": "900h" });
         let path = format!("{mount}/root/generate/internal");
         vault.write(&path, &root).await?;
-        let settings = json!({
+        let keys = json!({ "key_type": "ec", "key_bits": 256 });
+        self.authority_role(&mount, role, &keys).await?;
+        Ok(mount)
+    }
+
+    /// A role of such an authority with these settings and those that every one has.
+    pub async fn authority_role(&self, mount: &str, role: &str, more: &Value) -> Result<()> {
+        let mut settings = json!({
             "allowed_domains": "shop.svc",
             "allow_subdomains": true,
             "allow_bare_domains": true,
             "allow_localhost": false,
-            "key_type": "ec",
-            "key_bits": 256,
+            "allowed_uri_sans": "spiffe://shop/*",
         });
-        vault
-            .write(&format!("{mount}/roles/{role}"), &settings)
-            .await?;
-        self.allow(&format!("{mount}/issue/{role}"), &["update"])
-            .await?;
-        Ok(mount)
+        for (name, value) in more.as_object().into_iter().flatten() {
+            settings[name] = value.clone();
+        }
+        let path = format!("{mount}/roles/{role}");
+        self.vault().write(&path, &settings).await?;
+        for verb in ["issue", "sign"] {
+            let path = format!("{mount}/{verb}/{role}");
+            self.allow(&path, &["update"]).await?;
+        }
+        Ok(())
     }
 
     fn approle_mount(&self) -> String {

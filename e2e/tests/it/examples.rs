@@ -186,6 +186,24 @@ fn the_example_of_a_certificate_becomes_one_for_tls() -> Result<()> {
 }
 
 #[test]
+fn the_example_of_a_certificate_with_a_key_of_its_own_becomes_one_for_tls() -> Result<()> {
+    run(async |t| {
+        t.authority("shop").await?;
+        let client = t.ground().control_plane().client();
+        for one in example(t, "certificate-own-key")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-tls-own-key").await?;
+        let secret = t.secret("orders-tls-own-key").await?;
+        assert_eq!(secret.kind(), "kubernetes.io/tls");
+        assert_eq!(secret.keys(), ["ca.crt", "tls.crt", "tls.key"]);
+        let key = secret.text("tls.key")?;
+        ensure!(key.starts_with("-----BEGIN PRIVATE KEY-----"));
+        Ok(())
+    })
+}
+
+#[test]
 fn the_api_server_accepts_every_example_without_a_warning() -> Result<()> {
     run(async |t| {
         let mut count = 0;

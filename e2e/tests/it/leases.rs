@@ -6,6 +6,7 @@ mod faults;
 mod keeping;
 mod pki;
 mod rotated;
+mod signed;
 mod write;
 
 use anyhow::Result;

@@ -110,7 +110,7 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
         (
             "/sources/0",
             json!({"name": "main", "pki": {"mount": "pki", "role": "a", "parameters": {"format": "der"}}}),
-            "spec.sources[main].pki.parameters names format: use the fields commonName, dnsNames, ipAddresses, uris and ttl; the format is always pem",
+            "spec.sources[main].pki.parameters names format: use the fields commonName, dnsNames, ipAddresses, uris, csr and ttl; the format is always pem",
         ),
         (
             "/data",
@@ -240,6 +240,16 @@ fn a_request_is_made_anew_exactly_when_it_is_another_one() {
         job(&edited("/sources/0", json!({"name": "main", "pki": pki}))).asked
     };
     assert_eq!(pki("1h"), pki("2h"));
+    let pki = |key| {
+        let pki = json!({"mount": "pki", "role": "shop", "privateKey": key});
+        job(&edited("/sources/0", json!({"name": "main", "pki": pki}))).asked
+    };
+    assert_eq!(
+        pki(json!({})),
+        pki(json!({"algorithm": "ECDSA", "size": 256}))
+    );
+    assert_ne!(pki(json!({})), pki(json!({"size": 384})));
+    assert_ne!(pki(json!({})), pki(json!({"algorithm": "Ed25519"})));
 }
 
 #[test]

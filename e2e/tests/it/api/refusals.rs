@@ -127,6 +127,19 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
 - at: /spec/sources/0
   bad: [{ name: a, write: { path: auth/token/create, parametersFrom: [{ secretKeyRef: { name: A, key: b } }] } }]
   says: ["spec.sources[0].write.parametersFrom[0].secretKeyRef.name", must be the name of an object]
+- at: /spec/sources/0/surprise
+  bad: [{ role: a }]
+  says: [unknown field, "spec.sources[0].surprise"]
+"#;
+        t.expect_refusals(SMALL, &sources.replace("$many", &many.join(", ")))
+            .await
+    })
+}
+
+#[test]
+fn certificates_that_cannot_be_asked_for_are_refused_with_the_fix() -> Result<()> {
+    run(async |t| {
+        let certificates = r#"
 - at: /spec/sources/0
   bad: [{ name: a, pki: { mount: pki/, role: a } }, { name: a, pki: { mount: "a%2fb", role: a } }]
   says: ["spec.sources[0].pki.mount", must be a mount such as pki]
@@ -142,12 +155,26 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
 - at: /spec/sources/0
   bad: [{ name: a, pki: { mount: pki, role: a, parameters: { ttl: 1h } } }]
   says: ["spec.sources[0].pki.parameters", use the fields commonName]
-- at: /spec/sources/0/surprise
-  bad: [{ role: a }]
-  says: [unknown field, "spec.sources[0].surprise"]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, csr: x, privateKey: {} } }]
+  says: ["spec.sources[0].pki", set at most one of csr and privateKey]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, parameters: { csr: x } } }]
+  says: ["spec.sources[0].pki.parameters", use the fields commonName]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, csr: x, parameters: { private_key_format: pkcs8 } } }, { name: a, pki: { mount: pki, role: a, privateKey: {}, parameters: { private_key_format: pkcs8 } } }]
+  says: ["spec.sources[0].pki", leave private_key_format out of parameters]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, privateKey: { algorithm: Ed25519, size: 256 } } }]
+  says: ["spec.sources[0].pki.privateKey", size goes with ECDSA]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, privateKey: { size: 521 } } }]
+  says: ["spec.sources[0].pki.privateKey.size", "256", "384"]
+- at: /spec/sources/0
+  bad: [{ name: a, pki: { mount: pki, role: a, privateKey: { algorithm: RSA } } }]
+  says: ["spec.sources[0].pki.privateKey.algorithm", '"ECDSA", "Ed25519"']
 "#;
-        t.expect_refusals(SMALL, &sources.replace("$many", &many.join(", ")))
-            .await
+        t.expect_refusals(SMALL, certificates).await
     })
 }
 
