@@ -45,8 +45,10 @@ pub struct Holding {
     pub lives: Lives,
     /// Why its credentials are as good as gone, if they are.
     pub lost: Option<String>,
-    /// The last renewal, if it failed.
-    pub trouble: Option<Trouble>,
+    /// The last renewals that failed, by lease; that of the token under the empty name.
+    pub troubles: BTreeMap<String, Trouble>,
+    /// What its policies do not let it renew, and what they need, if so.
+    pub forbidden: Option<String>,
     /// The last try to let it go, if it failed.
     pub parting: Option<Trouble>,
 }

@@ -32,6 +32,7 @@ mod paths;
 mod pki;
 mod publish;
 mod refusals;
+mod renew;
 mod report;
 mod resolve;
 mod restart;

@@ -17,7 +17,7 @@ pub enum Reason {
     Connected,
     /// `spec.suspend` is true: nothing is read or written. Set it to false to go on.
     Suspended,
-    /// Credentials were gone in Vault before their time, and new ones were issued. Find out who revoked them.
+    /// The credentials in the Secret are of no use any more: Vault does not know them, or they ended without having been renewed. New ones are issued. Find out what became of them.
     LeaseLost,
     /// Credentials could not be renewed. They are in the Secret and work still; it is tried again, and new ones are issued before they end.
     RenewalFailed,

@@ -22,6 +22,8 @@ pub struct Ends {
     pub rotate_at: Option<Timestamp>,
     /// When the first of the credentials ends.
     pub expires: Option<Timestamp>,
+    /// When the first of them ends that somebody may still need then: what was wrapped was there to be taken out once. By our own clock.
+    pub useless_at: Option<Timestamp>,
 }
 
 /// What the credentials in the Secret need their session for.
@@ -58,6 +60,7 @@ pub fn ends(observed: &Observed, token: Option<&Life>) -> Ends {
         let repeat = repeat.and_then(|every| repeat_at(source.issued()?, every, &terms));
         all.rotate_at = sooner(all.rotate_at, sooner(one.rotate_at, repeat));
         all.expires = sooner(all.expires, one.expires);
+        all.useless_at = sooner(all.useless_at, one.useless_at);
     }
     all
 }
@@ -74,14 +77,15 @@ fn end(source: &SourceRecord, token: Option<&Life>, terms: &Terms<'_>, now: Time
             let life = Life::issued(issued, Duration::from_secs(*seconds), false);
             if *wraps {
                 return Ends {
-                    rotate_at: None,
                     expires: life.end(),
+                    ..Ends::default()
                 };
             }
             let plan = plan(&life, token, terms, now);
             Ends {
                 rotate_at: plan.rotate_at,
                 expires: plan.expires,
+                useless_at: plan.expires,
             }
         }
         SourceRecord::Static { .. }
@@ -128,6 +132,7 @@ fn certificate_end(source: &SourceRecord, before: Option<Duration>, terms: &Term
     Ends {
         rotate_at: due.max(least),
         expires: at(*not_after),
+        useless_at: end,
     }
 }
 

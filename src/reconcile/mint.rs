@@ -3,6 +3,8 @@
 //! Each [`Stage`] is one request, and `minting` says what follows it; `docs/minting.md` tells why. Everything that can be found out before
 //! is found out before: that the Secret may be written, what it holds besides, whether the API server would take it.
 
+use std::collections::BTreeMap;
+
 use super::Context;
 use super::apply::{self, Applied};
 use super::build::{self, Desired, Issued, IssuedValue};
@@ -299,7 +301,8 @@ impl Minting<'_> {
                 token: Some(open),
                 lives: std::mem::take(&mut self.lives),
                 lost: None,
-                trouble: None,
+                troubles: BTreeMap::new(),
+                forbidden: None,
                 parting: None,
             };
             let uid = self.observed.uid();

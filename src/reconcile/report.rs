@@ -6,7 +6,7 @@ mod tidied;
 
 use jiff::Timestamp;
 
-use self::notices::{notice_of_recovery, notice_of_repair};
+use self::notices::{notice_of_recovery, notice_of_repair, notice_of_trouble, trouble_of};
 pub use self::tidied::{Tidied, with_sessions, with_tidied};
 use super::apply::Applied;
 use super::decide::{next_poll, retry_time};
@@ -206,12 +206,14 @@ fn in_sync(
 ) -> Report {
     let (outcome, notice) = ended;
     let status = status::synced(observed, record);
+    let notice = notice.or_else(|| notice_of_trouble(observed, &status));
+    let reason = trouble_of(&status).map_or(Reason::Synced, |(reason, _)| reason);
     let next = job.and_then(|job| next_poll(job, memory.polled, observed));
     finish(
         observed,
         Some(status),
         notice,
-        (outcome, Some(Reason::Synced)),
+        (outcome, Some(reason)),
         next,
         memory,
     )

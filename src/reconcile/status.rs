@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::issued;
 use super::observe::Observed;
 use super::resolve::Job;
+use super::tended::Trouble;
 use super::wish::wish;
 use crate::api::Reason;
 use crate::api::condition::{
@@ -44,14 +45,14 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
     };
     let role = &observed.object.spec.auth.role;
     let short_token = sessions::warning(observed).unwrap_or_default();
+    let ready = over(observed).unwrap_or_else(|| {
+        good(
+            Reason::Synced,
+            format!("Secret {name} holds {keys} as asked for{short_token}"),
+        )
+    });
     let verdicts = [
-        (
-            READY,
-            good(
-                Reason::Synced,
-                format!("Secret {name} holds {keys} as asked for{short_token}"),
-            ),
-        ),
+        (READY, ready),
         (
             AUTHENTICATED,
             good(
@@ -79,19 +80,38 @@ pub fn synced(observed: &Observed, record: &Record) -> VaultSecretStatus {
 /// Whether the last attempt succeeded: of an object whose Secret is as asked for, that is the last renewal.
 fn renewed(observed: &Observed) -> Verdict {
     match &observed.tended.trouble {
-        Some(trouble) => Verdict {
-            status: Some(false),
-            reason: Reason::RenewalFailed,
-            message: format!(
-                "credentials could not be renewed, and are renewed as soon as that can be: {trouble}"
-            ),
-        },
+        Some(Trouble { reason, message }) => {
+            let until = sessions::expiration(observed).filter(|end| *end > observed.now);
+            let until =
+                until.map_or_else(String::new, |end| format!("; they are good until {end:.0}"));
+            Verdict {
+                status: Some(false),
+                reason: *reason,
+                message: format!(
+                    "credentials could not be renewed, which is tried again{until}: {message}"
+                ),
+            }
+        }
         None => Verdict {
             status: Some(true),
             reason: Reason::Synced,
             message: "the last look at Vault succeeded".into(),
         },
     }
+}
+
+/// That the Secret holds credentials which are of no use any more, if so.
+fn over(observed: &Observed) -> Option<Verdict> {
+    let message = sessions::over(observed)?;
+    let why = observed.tended.trouble.as_ref();
+    let why = why.map_or_else(String::new, |trouble| {
+        format!("; they could not be renewed: {}", trouble.message)
+    });
+    Some(Verdict {
+        status: Some(false),
+        reason: Reason::LeaseLost,
+        message: format!("{message}{why}"),
+    })
 }
 
 /// Nothing is read or written, because the object says so.
@@ -104,7 +124,10 @@ pub fn suspended(observed: &Observed) -> VaultSecretStatus {
     };
     let before = observed.object.status.clone().unwrap_or_default();
     let mut verdicts = vec![(SYNCED, verdict.clone())];
-    if find(&before.conditions, READY).is_none() {
+    let ready = find(&before.conditions, READY);
+    if let Some(over) = over(observed) {
+        verdicts.push((READY, over));
+    } else if ready.is_none_or(|ready| ready.reason == Reason::LeaseLost.as_str()) {
         verdicts.push((READY, verdict));
     }
     let status = VaultSecretStatus {
@@ -124,7 +147,11 @@ pub fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure) -> Vaul
         message: failure.message.clone(),
     };
     let mut verdicts = vec![(SYNCED, bad.clone())];
-    if !stays_ready(observed, job, failure) {
+    if let Some(Verdict { message: over, .. }) = over(observed) {
+        let message = format!("{over}; there are no new ones: {}", failure.message);
+        let bad = bad.clone();
+        verdicts.push((READY, Verdict { message, ..bad }));
+    } else if !stays_ready(observed, job, failure) {
         verdicts.push((READY, bad.clone()));
     }
     match failure.authenticated() {
@@ -211,18 +238,16 @@ pub fn stale_time(
     if !is_true(conditions, READY) {
         return None;
     }
+    let end = sessions::expiration(observed);
     if is_lent(observed) {
-        return sessions::expiration(observed);
+        return end;
     }
     let interval = job.and_then(|job| job.interval).unwrap_or_default();
     let seconds = i64::try_from(interval.as_secs())
         .unwrap_or(i64::MAX)
         .saturating_mul(i64::from(STALE_INTERVALS));
-    since
-        .checked_add(jiff::SignedDuration::from_secs(
-            seconds.max(STALE_AT_LEAST_SECONDS),
-        ))
-        .ok()
+    let lasts = jiff::SignedDuration::from_secs(seconds.max(STALE_AT_LEAST_SECONDS));
+    since.checked_add(lasts).into_iter().chain(end).min()
 }
 
 /// The conditions in their usual order: new verdicts, and what was said before where there is none.

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tracing::{debug, warn};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -15,16 +14,15 @@ use super::ends::{self, Need};
 use super::entries::{self, is_kept};
 use super::issued::terms;
 use super::observe::Observed;
-use super::revoke::is_dead;
-use super::tended::{Tended, next_renewal, whole_plan};
+use super::renew;
+use super::tended::{Tended, Trouble, next_renewal, whole_plan};
 use crate::api::status::SessionStatus;
-use crate::connections::{Connection, Entry};
-use crate::holdings::{Holding, Lives, OpenToken, Trouble};
-use crate::lease::{Life, Terms, plan};
-use crate::schedule::backoff;
+use crate::connections::Outage;
+use crate::holdings::{Holding, Lives, OpenToken};
+use crate::lease::Life;
 use crate::seal::{Keys, KeysError, Sealing, UnsealError};
 use crate::sensitive::SecretText;
-use crate::vault::{self, LeaseRefusal, Token};
+use crate::vault::Token;
 
 /// Renews what is due.
 pub async fn tend(observed: &Observed, context: &Context) -> Tended {
@@ -35,6 +33,7 @@ pub async fn tend(observed: &Observed, context: &Context) -> Tended {
     }
     let mut known = context.holdings.take(observed.uid());
     let mut holdings = Vec::with_capacity(sessions.len());
+    let mut outage = None;
     for session in &sessions {
         let at = known
             .iter()
@@ -44,13 +43,17 @@ pub async fn tend(observed: &Observed, context: &Context) -> Tended {
             |at| known.swap_remove(at),
         );
         if ends::needs(session, observed) >= Need::Renewals && is_kept(session, observed) {
-            keep_alive(&mut holding, session, observed, context).await;
+            let away = renew::keep_alive(&mut holding, session, observed, context).await;
+            outage = away.or(outage);
         }
         holdings.push(holding);
     }
     let pairs: Vec<_> = sessions.iter().zip(&holdings).collect();
-    let tended = summarise(&pairs, observed);
+    let mut tended = summarise(&pairs, observed);
     context.holdings.put(observed.uid(), holdings);
+    if let Some(Outage { reason, message }) = outage {
+        tended.trouble = Some(Trouble { reason, message });
+    }
     tended
 }
 
@@ -98,22 +101,21 @@ fn summarise(sessions: &[(&SessionStatus, &Holding)], observed: &Observed) -> Te
         let need = ends::needs(session, observed);
         let plan = whole_plan(&holding.lives, &terms, observed.now);
         let plan = plan.filter(|_| need >= Need::Renewals);
-        let retry = holding.trouble.as_ref().map(|trouble| trouble.retry_at);
-        let renew = plan.as_ref().and_then(next_renewal);
-        next.extend(renew.map(|at| retry.map_or(at, |retry| retry.max(at))));
+        let retries = holding.troubles.values();
+        next.extend(retries.map(|trouble| trouble.retry_at));
+        next.extend(plan.as_ref().and_then(next_renewal));
         if Some(session.accessor.as_str()) == live {
             next.extend(ends::ends(observed, holding.lives.token.as_ref()).rotate_at);
         }
         if Some(session.accessor.as_str()) == live && need == Need::Life {
-            next.extend(plan.and_then(|plan| plan.rotate_at));
+            // At the end of what could not be renewed there is something to tell.
+            let times = plan.map(|plan| [plan.rotate_at, plan.expires]);
+            next.extend(times.into_iter().flatten().flatten());
             tended.live = Some(holding.lives.clone());
             tended.lost.clone_from(&holding.lost);
-            // What is wrong with the server is told by the VaultConnection.
-            let own = holding
-                .trouble
-                .as_ref()
-                .filter(|trouble| !trouble.of_server);
-            tended.trouble = own.map(|trouble| trouble.message.clone());
+            tended.gone = holding.lost.is_some() && holding.token.is_some();
+            tended.trouble = renew::trouble(holding);
+            tended.forbidden.clone_from(&holding.forbidden);
         }
     }
     let soon = observed.now.checked_add(Duration::from_secs(1));
@@ -185,7 +187,8 @@ pub fn open(session: &SessionStatus, observed: &Observed, context: &Context) -> 
             leases,
         },
         lost,
-        trouble: None,
+        troubles: BTreeMap::new(),
+        forbidden: None,
         parting: None,
     }
 }
@@ -219,173 +222,3 @@ pub fn open_entry(
         }
     }
 }
-
-/// Renews what is due of one session.
-async fn keep_alive(
-    holding: &mut Holding,
-    session: &SessionStatus,
-    observed: &Observed,
-    context: &Context,
-) {
-    let waits = holding.trouble.as_ref();
-    let waits = waits.is_some_and(|trouble| trouble.retry_at > observed.now);
-    let Some(token) = holding
-        .token
-        .as_ref()
-        .filter(|_| !waits && holding.lost.is_none())
-    else {
-        return;
-    };
-    let Some(Entry::Usable(connection)) = context.connections.get(&session.connection) else {
-        return;
-    };
-    if connection.reachability().outage.is_some() {
-        return; // its recovery wakes us
-    }
-    let (terms, now) = (terms(&observed.object), observed.now);
-    let party = observed.object.metadata.namespace.as_deref();
-    let client = connection.client.on_behalf_of(party.unwrap_or_default());
-    let renewals = due(&holding.lives, &terms, now);
-    if renewals.is_empty() {
-        return;
-    }
-    let outcomes = renewals.into_iter().map(|renewal| {
-        let client = &client;
-        async move {
-            let outcome = renew(&renewal, token, client).await;
-            (renewal, outcome)
-        }
-    });
-    let outcomes = join_all(outcomes).await;
-    note(holding, outcomes, observed, &connection, context);
-}
-
-/// One renewal.
-enum Renewal {
-    Token,
-    Lease { id: String, increment: Duration },
-}
-
-/// What came of it.
-enum Outcome {
-    Granted {
-        ttl: Duration,
-        renewable: bool,
-    },
-    /// It cannot be renewed (any more); it lives on to its end.
-    Final,
-    /// It is gone.
-    Gone(String),
-    Failed(vault::Error),
-}
-
-/// What is to be renewed now.
-fn due(lives: &Lives, terms: &Terms<'_>, now: Timestamp) -> Vec<Renewal> {
-    let token = lives.token.as_ref();
-    let mut renewals = Vec::new();
-    let token_plan = token.map(|life| plan(life, Some(life), terms, now));
-    let token_due = token_plan.and_then(|plan| plan.renew_token_at);
-    if token_due.is_some_and(|at| at <= now) {
-        renewals.push(Renewal::Token);
-    }
-    for (id, life) in &lives.leases {
-        let at = life.as_ref().map_or(Some(now), |life| {
-            plan(life, token, terms, now).renew_lease_at
-        });
-        if at.is_some_and(|at| at <= now) {
-            let increment = life.as_ref().map_or(Duration::ZERO, |life| life.original);
-            renewals.push(Renewal::Lease {
-                id: id.clone(),
-                increment,
-            });
-        }
-    }
-    renewals
-}
-
-async fn renew(renewal: &Renewal, token: &OpenToken, client: &vault::Client) -> Outcome {
-    let (why, refusal) = match renewal {
-        Renewal::Token => match vault::renew_self(client, &token.namespace, &token.value).await {
-            Ok(grant) => {
-                return Outcome::Granted {
-                    ttl: grant.ttl,
-                    renewable: grant.renewable,
-                };
-            }
-            Err(error) => ("its token".to_owned(), LeaseRefusal::of(error)),
-        },
-        Renewal::Lease { id, increment } => {
-            let namespace = &token.lease_namespace;
-            match vault::renew_lease(client, namespace, &token.value, id, *increment).await {
-                Ok(grant) => {
-                    return Outcome::Granted {
-                        ttl: grant.duration,
-                        renewable: grant.renewable,
-                    };
-                }
-                Err(refusal) => (format!("lease {id}"), refusal),
-            }
-        }
-    };
-    match refusal {
-        LeaseRefusal::Gone => Outcome::Gone(format!("Vault does not know {why} any more")),
-        LeaseRefusal::NotRenewable => Outcome::Final,
-        LeaseRefusal::Forbidden => match is_dead(token, client).await {
-            Ok(true) => Outcome::Gone("Vault does not know its token any more".into()),
-            Ok(false) => Outcome::Final,
-            Err(error) => Outcome::Failed(error),
-        },
-        LeaseRefusal::Other(error) => Outcome::Failed(error),
-    }
-}
-
-/// Takes in what came of renewals.
-fn note(
-    holding: &mut Holding,
-    outcomes: Vec<(Renewal, Outcome)>,
-    observed: &Observed,
-    connection: &Connection,
-    context: &Context,
-) {
-    let now = observed.now;
-    let attempts = holding.trouble.take().map_or(0, |last| last.attempts + 1);
-    for (renewal, outcome) in outcomes {
-        let life = match &renewal {
-            Renewal::Token => &mut holding.lives.token,
-            Renewal::Lease { id, increment: _ } => {
-                holding.lives.leases.entry(id.clone()).or_default()
-            }
-        };
-        match outcome {
-            Outcome::Granted { ttl, renewable } => {
-                let granted = |life: Life| life.renewed(now, ttl, renewable);
-                *life = Some(
-                    life.take()
-                        .map_or(Life::issued(now, ttl, renewable), granted),
-                );
-            }
-            Outcome::Final => {
-                *life = life.take().map(Life::ending);
-            }
-            Outcome::Gone(why) => holding.lost = Some(why),
-            Outcome::Failed(error) => {
-                debug!(accessor = holding.accessor, %error, "a renewal failed");
-                if error.is_outage() {
-                    context.suspect(connection);
-                }
-                let of_server = error.is_outage();
-                holding.trouble = Some(Trouble {
-                    message: error.to_string(),
-                    of_server,
-                    attempts,
-                    retry_at: now
-                        .checked_add(backoff(attempts, observed.uid()).min(MOST_BACKOFF))
-                        .unwrap_or(now),
-                });
-            }
-        }
-    }
-}
-
-/// The longest pause between two tries to renew: a lease may be short.
-const MOST_BACKOFF: Duration = Duration::from_secs(30);

@@ -4,8 +4,18 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::api::Reason;
 use crate::holdings::Lives;
 use crate::lease::{Plan, Terms, plan};
+
+/// Why renewals fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `RenewalFailed`, or what the connection says.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+}
 
 /// What looking after the sessions of an object came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,8 +24,12 @@ pub struct Tended {
     pub live: Option<Lives>,
     /// Why the live session's credentials are as good as gone, if they are.
     pub lost: Option<String>,
-    /// Why the last renewal failed, if it did.
-    pub trouble: Option<String>,
+    /// Whether they really are gone: Vault does not know them any more.
+    pub gone: bool,
+    /// Why renewals that are due fail, if they do.
+    pub trouble: Option<Trouble>,
+    /// What may not be renewed, and what that needs, if so.
+    pub forbidden: Option<String>,
     /// The sessions that could not be let go a moment ago.
     pub deferred: BTreeSet<String>,
     /// When Vault changes by itself what was issued without a lease, if it told.

@@ -1,6 +1,7 @@
 //! The events that tell of something that was done.
 
-use crate::api::{FORCE_SYNC, Reason};
+use crate::api::condition::{READY, SYNCED, find};
+use crate::api::{FORCE_SYNC, Reason, VaultSecretStatus};
 use crate::cluster::events::Notice;
 use crate::minting::Cause;
 use crate::reconcile::apply::Applied;
@@ -88,5 +89,28 @@ pub(super) fn notice_of_recovery(observed: &Observed, record: &Record) -> Option
         reason: Reason::Synced,
         action: "Sync",
         note,
+    })
+}
+
+/// What is wrong with credentials in a Secret that is as asked for otherwise: they are over, or could not be renewed.
+pub(super) fn trouble_of(status: &VaultSecretStatus) -> Option<(Reason, &str)> {
+    let mut told = [(READY, Reason::LeaseLost), (SYNCED, Reason::RenewalFailed)].into_iter();
+    told.find_map(|(kind, reason)| {
+        let condition = find(&status.conditions, kind)?;
+        let is_so = condition.status == "False" && condition.reason == reason.as_str();
+        is_so.then_some((reason, condition.message.as_str()))
+    })
+}
+
+/// Such trouble, when it is news.
+pub(super) fn notice_of_trouble(observed: &Observed, status: &VaultSecretStatus) -> Option<Notice> {
+    let (reason, message) = trouble_of(status)?;
+    let before = observed.object.status.as_ref().and_then(trouble_of);
+    let is_news = before.is_none_or(|(before, _)| before != reason);
+    is_news.then(|| Notice {
+        warning: true,
+        reason,
+        action: "Renew",
+        note: message.to_owned(),
     })
 }

@@ -8,10 +8,11 @@ use crate::api::condition::whole_seconds;
 use crate::api::status::{NextAction, SessionStatus};
 use crate::lease::Life;
 use crate::reconcile::ends::ends_of;
-use crate::reconcile::entries::{STATUS_LAG, is_kept, live, noted};
+use crate::reconcile::entries::{STATUS_LAG, is_kept, live, noted, own_record};
 use crate::reconcile::issued::terms;
 use crate::reconcile::observe::Observed;
 use crate::reconcile::tended::{next_renewal, whole_plan};
+use crate::record::SourceRecord;
 
 /// Adds the sessions, and when what is due of them. Times that move with each renewal are kept as they stand until they are old enough, if there is
 /// no other news: a renewal is no reason to write.
@@ -37,17 +38,45 @@ pub fn expiration(observed: &Observed) -> Option<Timestamp> {
     let plan = lives.and_then(|lives| whole_plan(lives, &terms(&observed.object), observed.now));
     let told = observed.object.status.as_ref();
     let told = told.and_then(|status| status.expiration_time.as_ref());
-    plan.and_then(|plan| plan.expires)
-        .max(told.map(|time| time.0))
+    let leased = plan
+        .and_then(|plan| plan.expires)
+        .max(told.map(|time| time.0));
+    let leased = leased.filter(|_| has_leases(observed));
+    leased.into_iter().chain(ends_of(observed).useless_at).min()
+}
+
+fn has_leases(observed: &Observed) -> bool {
+    let mut sources = own_record(observed)
+        .into_iter()
+        .flat_map(|record| record.sources.values());
+    sources.any(|source| matches!(source, SourceRecord::Lease { .. }))
+}
+
+/// Why the credentials in the Secret are of no use any more, if they are not.
+pub fn over(observed: &Observed) -> Option<String> {
+    let name = observed.object.target_name();
+    let lost = observed.tended.lost.as_ref();
+    if let Some(why) = lost.filter(|_| observed.tended.gone) {
+        return Some(format!("the credentials in Secret {name} are gone: {why}"));
+    }
+    let end = expiration(observed).filter(|end| *end <= observed.now)?;
+    Some(format!(
+        "the credentials in Secret {name} ended at {end:.0}"
+    ))
 }
 
 /// What a person should know who wonders why credentials do not live longer.
-pub fn warning(observed: &Observed) -> Option<&'static str> {
+pub fn warning(observed: &Observed) -> Option<String> {
+    if let Some(forbidden) = &observed.tended.forbidden {
+        return Some(format!(
+            "; {forbidden}, so the credentials are replaced before their end"
+        ));
+    }
     let lives = observed.tended.live.as_ref()?;
     let plan = whole_plan(lives, &terms(&observed.object), observed.now)?;
-    plan.token_ends_first.then_some(
-        "; the token that the credentials were issued to ends before them, so they are replaced before that: give the auth role a token_period, or a longer token_max_ttl",
-    )
+    plan.token_ends_first.then(|| {
+        "; the token that the credentials were issued to ends before them, so they are replaced before that: give the auth role a token_period, or a longer token_max_ttl".to_owned()
+    })
 }
 
 /// The status with all its times.
@@ -135,6 +164,7 @@ mod tests {
     use crate::reconcile::fixture::leased::{LEASE, leased, lives};
     use crate::reconcile::fixture::{NOW, at};
     use crate::reconcile::status;
+    use crate::reconcile::tended::Trouble;
 
     fn told(observed: &Observed) -> VaultSecretStatus {
         status::synced(observed, observed.record.as_ref().unwrap())
@@ -179,7 +209,10 @@ mod tests {
     fn other_news_brings_the_times_up_to_date_as_well() {
         let mut observed = leased();
         renewed(&mut observed, NOW - 3500);
-        observed.tended.trouble = Some("no".into());
+        observed.tended.trouble = Some(Trouble {
+            reason: Reason::RenewalFailed,
+            message: "no".into(),
+        });
         let status = told(&observed);
         assert_eq!(
             status.expiration_time,
@@ -221,6 +254,56 @@ mod tests {
         observed.tended = crate::reconcile::tended::Tended::default();
         let stale = status::stale_time(&observed, &status.conditions, None);
         assert_eq!(stale, Some(at(NOW + 7200)));
+    }
+
+    #[test]
+    fn credentials_that_are_over_make_nothing_ready_however_the_pass_ended() {
+        let mut observed = leased();
+        let ready = |status: &VaultSecretStatus| {
+            let ready = crate::api::condition::find(&status.conditions, READY).unwrap();
+            (
+                ready.status.clone(),
+                ready.reason.clone(),
+                ready.message.clone(),
+            )
+        };
+        assert_eq!(ready(&told(&observed)).0, "True");
+        observed.tended.trouble = Some(Trouble {
+            reason: Reason::VaultSealed,
+            message: "vault is sealed".into(),
+        });
+        let (_, _, message) = ready(&told(&observed));
+        assert!(message.contains("as asked for"), "{message}");
+        observed.now = at(NOW + 7200);
+        let over = told(&observed);
+        let (is_ready, reason, message) = ready(&over);
+        assert_eq!((is_ready.as_str(), reason.as_str()), ("False", "LeaseLost"));
+        assert!(
+            message.contains("ended at") && message.ends_with("vault is sealed"),
+            "{message}"
+        );
+        assert_eq!(ready(&status::suspended(&observed)).0, "False");
+        let away = Failure::new(Reason::VaultUnavailable, "away");
+        let failed = status::failed(&observed, Some(&job(&observed)), &away);
+        assert_eq!(ready(&failed).1, "VaultUnavailable");
+        assert!(ready(&failed).2.contains("ended at"), "{failed:?}");
+    }
+
+    #[test]
+    fn credentials_that_vault_does_not_know_any_more_are_not_ready_while_there_are_no_new_ones() {
+        let mut observed = leased();
+        observed.tended.lost = Some("Vault does not know lease x any more".into());
+        let away = Failure::new(Reason::VaultUnavailable, "the database is down");
+        let is_ready = |observed: &Observed| {
+            let status = status::failed(observed, Some(&job(observed)), &away);
+            is_true(&status.conditions, READY)
+        };
+        assert!(
+            is_ready(&observed),
+            "a token that cannot be unsealed spoils nothing"
+        );
+        observed.tended.gone = true;
+        assert!(!is_ready(&observed));
     }
 
     #[test]
