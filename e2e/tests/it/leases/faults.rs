@@ -2,6 +2,7 @@
 
 mod database;
 mod endings;
+mod ends;
 mod frozen;
 mod middle;
 mod spoilt;
