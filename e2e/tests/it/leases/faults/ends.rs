@@ -5,7 +5,7 @@ use serde_json::json;
 use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::{GroundOptions, run, run_alone};
 
-use super::{PROMPT, another_user, database_user, well};
+use super::{PROMPT, another_user, database_user, demand, sessions, well};
 
 #[test]
 fn credentials_that_end_while_vault_is_sealed_are_told_to_be_over_and_replaced_when_it_is_back()
@@ -26,6 +26,25 @@ fn credentials_that_end_while_vault_is_sealed_are_told_to_be_over_and_replaced_w
         another_user(t, "db", &old.text("username")?).await?;
         t.reports("db", "Ready", "True", "Synced").await?;
         well(t, "db").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn credentials_that_are_left_to_their_end_leave_room_for_new_ones_however_often_they_are_replaced()
+-> Result<()> {
+    run(async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let lease = "lease: { overlap: 1s, replaced: Expire }";
+        let mut secret = database_user(t, "db", &path, lease).await?;
+        for word in 1..=10 {
+            demand(t, "db", &word.to_string()).await?;
+            secret = another_user(t, "db", &secret.text("username")?).await?;
+        }
+        t.logs_in(&secret).await?;
+        let object = t.ready("db").await?;
+        let (open, users) = (sessions(&object).len(), t.database_users().await?.len());
+        assert!(open <= 8 && users <= 8, "{users} users, {object}");
         Ok(())
     })
 }
