@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+mod stage;
 #[cfg(test)]
 mod tests;
+
+pub use self::stage::{Reply, Stage, follow};
 
 /// The most sessions that may be written down for one object, the live one included. One that goes on issuing while
 /// nothing can be revoked stops here.
@@ -47,6 +50,8 @@ pub struct Target<N> {
     pub version: N,
     /// The session that its data came from, if it has our intact record and its data came from one.
     pub accessor: Option<N>,
+    /// Whether it surely is the object's: it has our intact record, which we wrote ourselves, for this very object.
+    pub ours: bool,
 }
 
 /// What the object asks for.
@@ -114,7 +119,7 @@ pub struct View<'a, N> {
     pub replaced: Replaced,
     /// How long replaced credentials are kept alive after the restart of what uses them.
     pub overlap: Duration,
-    /// Whether everything that uses the Secret runs with what it holds now.
+    /// Whether everything that uses the Secret runs with what it holds now. It does not where that is not known to be ours.
     pub rolled_out: bool,
     /// Whether our finalizer is on the object.
     pub protected: bool,
@@ -212,6 +217,13 @@ impl<N: Copy + Eq> View<'_, N> {
             .any(|entry| entry.accessor == accessor)
             .then_some(accessor)
     }
+
+    /// Whether something has taken the place of what the Secret held before: another session, or values of ours that came from none. Without
+    /// our Secret, whoever uses the credentials has nothing to change over to.
+    fn is_replaced(&self) -> bool {
+        let plain = |secret: Target<N>| secret.ours && secret.accessor.is_none();
+        self.live().is_some() || self.secret.is_some_and(plain)
+    }
 }
 
 /// Of the replaced sessions that are left to their end, the one whose time to be kept has been over for longest. It makes room for a new one:
@@ -244,7 +256,9 @@ fn fate<N: Copy + Eq>(entry: &Entry<N>, view: &View<'_, N>) -> Fate {
     if entry.committed {
         // Nobody commits a session twice, so whatever the Secret is by now, it cannot come back.
         return match (entry.retire, view.replaced) {
-            (None, _) if view.rolled_out => Fate::Note(after(view.now, view.overlap)),
+            (None, _) if view.rolled_out && view.is_replaced() => {
+                Fate::Note(after(view.now, view.overlap))
+            }
             (None, _) => Fate::Wait(None),
             (Some(at), _) if view.now < at => Fate::Wait(Some(at)),
             (Some(_), Replaced::Revoke) => Fate::Go,
@@ -290,104 +304,5 @@ fn part<N: Copy + Eq>(view: &View<'_, N>, parting: Parting) -> Step<N> {
             Step::Release
         }
         (Parting::Revoke | Parting::HandOver | Parting::Leave, _) => Step::Rest(None),
-    }
-}
-
-/// Where a pass is on its way from a [`Step`] to its end: one request each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stage {
-    /// Put our finalizer on the object, unless it is there.
-    Protect,
-    /// Log in for a token of the session's own.
-    LogIn,
-    /// Write the entry.
-    WriteAhead,
-    /// Ask Vault for the credentials.
-    Issue,
-    /// Write the Secret with them, if it still is what the entry expects.
-    Commit,
-    /// Revoke the session that this pass made itself, and of which no entry tells.
-    Discard,
-    /// Revoke the session that this pass made itself and will not commit.
-    GiveBack,
-    /// Revoke a session that was written down.
-    Revoke,
-    /// Remove its entry.
-    Forget,
-    /// Write all entries down in the operator's namespace.
-    HandOver,
-    /// Take our finalizer off the object.
-    Release,
-    /// Note in the entry that the Secret holds its session.
-    Report,
-    /// Note in the entry when its session is to be let go.
-    Retire,
-    /// Write the Secret without a session.
-    WritePlain,
-    /// Touch the Secret.
-    Fence,
-}
-
-impl<N> Step<N> {
-    /// The request that begins it; none if there is nothing to do.
-    pub fn first(&self) -> Option<Stage> {
-        match self {
-            Self::Rest(_) | Self::Full(_) => None,
-            Self::Issue(_) => Some(Stage::Protect),
-            Self::LetGo(_) => Some(Stage::Revoke),
-            Self::Report(_) => Some(Stage::Report),
-            Self::Retire(_, _) => Some(Stage::Retire),
-            Self::WritePlain => Some(Stage::WritePlain),
-            Self::Fence => Some(Stage::Fence),
-            Self::HandOver => Some(Stage::HandOver),
-            Self::Release => Some(Stage::Release),
-        }
-    }
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reply {
-    /// It was done.
-    Done,
-    /// It surely was not done: a precondition failed, or the server said no.
-    Refused,
-    /// Nobody knows.
-    Lost,
-}
-
-/// What follows a request of a pass; none: the pass ends, and the next one looks at the world again.
-///
-/// Nothing is ever tried again here. A commit that conflicted costs a new credential; trying it again may bring one into the
-/// Secret that a successor has revoked meanwhile. A commit whose reply was lost may have happened: only a look tells.
-pub fn follow(stage: Stage, reply: Reply) -> Option<Stage> {
-    match (stage, reply) {
-        (Stage::Protect, Reply::Done) => Some(Stage::LogIn),
-        (Stage::LogIn, Reply::Done) => Some(Stage::WriteAhead),
-        (Stage::WriteAhead, Reply::Done) => Some(Stage::Issue),
-        (Stage::Issue, Reply::Done) => Some(Stage::Commit),
-        // This pass alone could commit its session, and it will not. Should the entry have been written after all, the next
-        // pass finds it.
-        (Stage::WriteAhead, Reply::Refused | Reply::Lost) => Some(Stage::Discard),
-        (Stage::Issue | Stage::Commit, Reply::Refused) => Some(Stage::GiveBack),
-        (Stage::GiveBack | Stage::Revoke, Reply::Done) => Some(Stage::Forget),
-        (Stage::HandOver, Reply::Done) => Some(Stage::Release),
-        (
-            Stage::Protect | Stage::LogIn | Stage::GiveBack | Stage::Revoke | Stage::HandOver,
-            Reply::Refused | Reply::Lost,
-        )
-        | (
-            Stage::Discard
-            | Stage::Forget
-            | Stage::Release
-            | Stage::Report
-            | Stage::Retire
-            | Stage::WritePlain
-            | Stage::Fence,
-            _,
-        )
-        // Vault may be at work on it still, and what it issues after the session was revoked would hang on nothing.
-        | (Stage::Issue, Reply::Lost)
-        | (Stage::Commit, Reply::Done | Reply::Lost) => None,
     }
 }

@@ -206,7 +206,7 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     if let Outcome::Applied(Trigger::Issued(_), applied) = &ended.outcome {
         observed.record = Some(applied.record.clone());
         observed.rolled_out =
-            rolled_out::was_waited_for(&observed.object, &applied.record, observed.now);
+            rolled_out::nothing_waits(&observed.object, observed.record.as_ref(), observed.now);
         let lost = observed.tended.lost.take();
         observed.tended = Tended {
             lost,

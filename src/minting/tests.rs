@@ -269,3 +269,15 @@ fn without_a_note_that_a_session_was_the_secrets_its_users_are_cut_off() {
         "still had users",
     );
 }
+
+#[test]
+fn letting_credentials_retire_that_nothing_has_replaced_cuts_off_users() {
+    fails(
+        Broken::RetireUnreplaced,
+        Budget {
+            removals: 1,
+            ..NONE
+        },
+        "that nothing has replaced",
+    );
+}

@@ -106,7 +106,7 @@ fn bears_the_name(observed: &Observed, name: &str) -> bool {
 
 /// The record, if we have ever written the Secret that bears it. Whoever copies one of our Secrets copies its record too, and the copy is
 /// theirs.
-fn own_record(observed: &Observed) -> Option<&Record> {
+pub fn own_record(observed: &Observed) -> Option<&Record> {
     let secret = observed.target.as_ref()?;
     let written = secret.owners.our_keys > 0 || !secret.owners.annotations.is_empty();
     observed.record.as_ref().filter(|_| written)

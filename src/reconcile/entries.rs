@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::claim;
 use super::issued::LeaseJob;
 use super::observe::Observed;
 use crate::api::FINALIZER;
@@ -52,13 +53,14 @@ pub fn noted(observed: &Observed) -> Vec<SessionStatus> {
     let live = live(observed);
     let lease = super::issued::lease(&observed.object).ok();
     let overlap = lease.map_or(Duration::from_mins(10), |lease| lease.overlap);
+    let is_replaced = observed.rolled_out && is_replaced(observed);
     let note = |session: &SessionStatus| {
         let mut session = session.clone();
         if Some(session.accessor.as_str()) == live {
             session.committed = true;
             session.retire_time = None;
             session.lease_ids = lease_ids(observed.record.as_ref());
-        } else if session.committed && session.retire_time.is_none() && observed.rolled_out {
+        } else if session.committed && session.retire_time.is_none() && is_replaced {
             // The status has whole seconds, and the overlap is not to be cut short by the rest of one.
             let rest = Duration::from_nanos(999_999_999);
             let retire = observed.now.checked_add(overlap.saturating_add(rest));
@@ -67,6 +69,20 @@ pub fn noted(observed: &Observed) -> Vec<SessionStatus> {
         session
     };
     sessions(&observed.object).iter().map(note).collect()
+}
+
+/// Whether something has taken the place of what the Secret held before: another session, or values of ours that came from none.
+fn is_replaced(observed: &Observed) -> bool {
+    let mut known = sessions(&observed.object).iter();
+    match live(observed) {
+        Some(live) => known.any(|session| session.accessor == live),
+        None => is_ours(observed),
+    }
+}
+
+/// Whether the Secret surely is the object's: it has our record, which we wrote there ourselves, for this very object.
+fn is_ours(observed: &Observed) -> bool {
+    claim::own_record(observed).is_some_and(|record| record.owner_uid == observed.uid())
 }
 
 /// Ids of the leases that a record tells of.
@@ -150,6 +166,7 @@ fn target<'a>(secret: &'a SecretMeta, observed: &'a Observed) -> Target<&'a str>
     Target {
         version: &secret.resource_version,
         accessor: live(observed),
+        ours: is_ours(observed),
     }
 }
 
@@ -223,6 +240,7 @@ mod tests {
     use crate::minting::Cause;
     use crate::reconcile::fixture::leased::{LEASE, LIVE, asked, entry, leased, set_sessions};
     use crate::reconcile::fixture::{NOW, at, edit};
+    use crate::reconcile::rolled_out::nothing_waits;
 
     const WELL: Wish = Wish::Session(None);
 
@@ -263,6 +281,29 @@ mod tests {
         assert!(is_kept(&noted(&observed)[1], &observed));
         let step = step(&observed, WELL, None);
         assert_eq!(step, Step::Rest(Some(at(NOW + 600))));
+    }
+
+    #[test]
+    fn what_the_secret_held_is_kept_while_the_object_has_no_secret_of_its_own() {
+        let well = leased();
+        let used = SessionStatus {
+            committed: true,
+            ..sessions(&well.object)[0].clone()
+        };
+        let mut foreign = well.clone();
+        set_sessions(&mut foreign, vec![used]);
+        // As after a typing error in spec.destination.name.
+        foreign.record = None;
+        foreign.rolled_out = nothing_waits(&foreign.object, None, foreign.now);
+        let mut absent = foreign.clone();
+        absent.target = None;
+        for observed in [foreign, absent] {
+            let kept = &noted(&observed)[0];
+            assert_eq!((kept.committed, &kept.retire_time), (true, &None));
+            assert!(is_kept(kept, &observed));
+            assert_eq!(step(&observed, Wish::Keep, None), Step::Rest(None));
+            assert_eq!(step(&observed, WELL, None), Step::Issue(Cause::Missing));
+        }
     }
 
     #[test]

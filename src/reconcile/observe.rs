@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Context;
 use super::issued::forced;
 use super::memory::Memory;
-use super::rolled_out::was_waited_for;
+use super::rolled_out::nothing_waits;
 use super::tended::Tended;
 use super::world::World;
 use crate::api::VaultSecret;
@@ -41,7 +41,7 @@ pub struct Observed {
     pub memory: Memory,
     /// What looking after its sessions came to.
     pub tended: Tended,
-    /// Whether everything that uses the Secret runs with what it holds now, or was waited for long enough.
+    /// Whether everything that uses the Secret runs with what it holds now, or was waited for long enough. False if it is not the object's.
     pub rolled_out: bool,
     /// When the operator started.
     pub started: Timestamp,
@@ -86,9 +86,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         memory: context.memories.get(&uid),
         tended: Tended::default(),
-        rolled_out: record
-            .as_ref()
-            .is_none_or(|record| was_waited_for(&object, record, now)),
+        rolled_out: nothing_waits(&object, record.as_ref(), now),
         started: context.started,
         now,
         object,

@@ -23,8 +23,15 @@ pub fn is_rolled_out(object: &VaultSecret, revision: i64) -> bool {
     targets.is_empty() || object.status.as_ref().is_some_and(told)
 }
 
-/// Whether nothing is to be waited for before replaced credentials are let go: everything runs with what that record tells of, or had
-/// long enough to.
+/// Whether nothing is to be waited for before replaced credentials are let go: everything runs with what the record on the Secret tells of, or had
+/// long enough to. Never without a record of that very object: then nothing is known of what anybody runs with.
+pub fn nothing_waits(object: &VaultSecret, record: Option<&Record>, now: Timestamp) -> bool {
+    let uid = object.metadata.uid.as_deref();
+    let own = record.filter(|record| Some(record.owner_uid.as_str()) == uid);
+    own.is_some_and(|record| was_waited_for(object, record, now))
+}
+
+/// Whether everything runs with what that record tells of, or had long enough to.
 pub fn was_waited_for(object: &VaultSecret, record: &Record, now: Timestamp) -> bool {
     is_rolled_out(object, record.revision) || now.duration_since(record.time) > PATIENCE
 }

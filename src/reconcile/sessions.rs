@@ -15,6 +15,7 @@ use super::observe::{Observed, record_of};
 use super::orphans;
 use super::refusals;
 use super::revoke::revoke;
+use super::rolled_out::nothing_waits;
 use super::tend::open;
 use crate::api::status::SessionStatus;
 use crate::api::{Reason, VaultSecret, VaultSecretStatus};
@@ -41,8 +42,10 @@ pub async fn look(observed: &Observed, context: &Context) -> Result<Observed, Fa
         let again = self::object(&key, observed, context).await?;
         if again.metadata.resource_version == object.metadata.resource_version {
             let secret = secret.map(|(secret, _)| Arc::new(secret));
+            let record = secret.as_deref().and_then(record_of);
             return Ok(Observed {
-                record: secret.as_deref().and_then(record_of),
+                rolled_out: nothing_waits(&object, record.as_ref(), observed.now),
+                record,
                 target: secret,
                 object: Arc::new(object),
                 ..observed.clone()

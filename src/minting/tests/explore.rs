@@ -119,6 +119,8 @@ pub enum Broken {
     ReleaseWithoutPrecondition,
     /// Nobody notes that a session was the Secret's.
     NeverReport,
+    /// A session is let go although the Secret is gone and nothing has replaced it.
+    RetireUnreplaced,
 }
 
 impl Budget {

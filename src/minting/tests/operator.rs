@@ -15,6 +15,8 @@ pub struct Op {
     pub version: u8,
     pub session: u8,
     pub request: u8,
+    /// It lets a session retire although it saw nothing in its place.
+    pub rash: bool,
     /// Sessions that it could not revoke a moment ago.
     pub deferred: u16,
 }
@@ -88,9 +90,13 @@ impl Op {
                     (note.committed, note.retire) = (true, Retire::Unknown);
                 });
             }),
-            Stage::Retire => world.update(self.object.version, |object| {
-                object.change(session, |note| note.retire = Retire::Noted);
-            }),
+            Stage::Retire => {
+                let done = world.update(self.object.version, |object| {
+                    object.change(session, |note| note.retire = Retire::Noted);
+                });
+                world.unreplaced |= self.rash && done.is_some();
+                done
+            }
             Stage::HandOver => {
                 let handed = world
                     .object
@@ -179,6 +185,8 @@ impl Op {
             Step::Issue(_) => op.request = self.object.wish,
             Step::LetGo(session) | Step::Retire(session, _) | Step::Report(session) => {
                 (op.session, op.version) = (session, 0);
+                let retires = matches!(step, Step::Retire(_, _));
+                op.rash = retires && !world.replaces(&self.object, session);
             }
             Step::Rest(_)
             | Step::Full(_)

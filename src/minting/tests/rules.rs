@@ -30,6 +30,7 @@ fn view<'a>(entries: &'a [Entry<&'a str>]) -> View<'a, &'a str> {
         secret: Some(Target {
             version: "now",
             accessor: Some("live"),
+            ours: true,
         }),
         wish: Wish::Session(None),
         replaced: Replaced::Revoke,
@@ -242,6 +243,7 @@ fn without_leased_sources_the_secret_is_written_without_a_session_and_the_finali
     let written = Some(Target {
         version: "now",
         accessor: None,
+        ours: true,
     });
     let done = View {
         wish: Wish::NoSession,
@@ -308,4 +310,36 @@ fn while_there_is_no_secret_an_orphan_may_still_be_committed() {
         ..view(&entries)
     };
     assert_eq!(decide(&absent), Step::Rest(Some(end)));
+}
+
+#[test]
+fn without_our_secret_nothing_has_replaced_the_credentials_that_it_held() {
+    let entries = [entry("old"), entry("older")];
+    let seen = |accessor, ours, wish| View {
+        secret: Some(Target {
+            version: "now",
+            accessor,
+            ours,
+        }),
+        wish,
+        ..view(&entries)
+    };
+    let (kept, rest) = (Wish::Keep, Step::Rest(None));
+    let absent = View {
+        secret: None,
+        ..seen(None, false, kept)
+    };
+    assert_eq!(decide(&absent), rest, "it was deleted");
+    assert_eq!(decide(&seen(None, false, kept)), rest, "it is not ours");
+    let unknown = seen(Some("unknown"), true, kept);
+    assert_eq!(decide(&unknown), rest, "that session is none of ours");
+    let wanted = seen(None, false, Wish::Session(None));
+    assert_eq!(decide(&wanted), Step::Issue(Cause::Missing));
+    let plain = seen(None, true, Wish::NoSession);
+    let later = NOW + Duration::from_mins(10);
+    assert_eq!(decide(&plain), Step::Retire("old", later), "it has values");
+    assert_eq!(
+        decide(&seen(Some("old"), true, kept)),
+        Step::Retire("older", later)
+    );
 }

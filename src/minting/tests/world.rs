@@ -69,6 +69,8 @@ pub struct World {
     pub used: u16,
     /// One of these was revoked before its time to retire, though the object lives on.
     pub cut: bool,
+    /// One of these was to retire by the decision of somebody who saw nothing in its place.
+    pub unreplaced: bool,
     /// The live credential is due for rotation.
     pub rotate: bool,
 }
@@ -134,6 +136,7 @@ impl World {
         let secret = (self.version != 0).then_some(Target {
             version: self.version,
             accessor: (self.session != 0).then_some(self.session),
+            ours: true,
         });
         let cause = if self.dead() {
             Some(Cause::LeaseLost)
@@ -165,6 +168,11 @@ impl World {
         });
         match (broken, step) {
             (Some(Broken::NeverFence), Step::Fence) => Step::Rest(None),
+            (Some(Broken::RetireUnreplaced), Step::Issue(_)) => {
+                let mut notes = object.notes();
+                let old = notes.find(|note| note.committed && note.retire == Retire::Unknown);
+                old.map_or(step, |note| Step::Retire(note.session, LATER))
+            }
             (_, step) => step,
         }
     }
@@ -181,6 +189,9 @@ impl World {
         }
         if self.cut && !healing {
             return Some("a credential was revoked that still had users".to_owned());
+        }
+        if self.unreplaced {
+            return Some("a credential is to retire that nothing has replaced".to_owned());
         }
         if !quiet {
             return None;
@@ -210,6 +221,12 @@ impl World {
             return Some("at rest, the Secret is not what the object asks for".to_owned());
         }
         None
+    }
+
+    /// Whether the Secret holds something else than that session: another one that the object knows, or values without one.
+    pub fn replaces(&self, object: &Object, session: u8) -> bool {
+        let known = object.notes().any(|note| note.session == self.session);
+        self.version != 0 && self.session != session && (self.session == 0 || known)
     }
 
     pub fn dead(&self) -> bool {
