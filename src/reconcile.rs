@@ -199,6 +199,10 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
         Ok(Err(_)) => lost("the pass took too long and was given up"),
         Err(_) => lost("the pass panicked; the operator's log has the place"),
     };
+    if matches!(&ended.outcome, Outcome::Applied(Trigger::Issued(_), _)) {
+        // However long the pass took: what was replaced is kept for the whole overlap from now on.
+        observed.now = context.clock.now();
+    }
     let rolled = restart::restart(&observed, &ended.outcome, &context).await;
     observed.object = context
         .overlay

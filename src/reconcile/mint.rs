@@ -181,6 +181,8 @@ impl Minting<'_> {
     }
 
     async fn write_ahead(&mut self) -> Result<(), Refused> {
+        // The pass may have begun minutes ago. From here on it counts how long the others are kept, and how young this one is.
+        self.observed.now = self.context.clock.now();
         let Some((open, token)) = &self.session else {
             return Err(lost("no session"));
         };

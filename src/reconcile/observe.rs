@@ -45,7 +45,7 @@ pub struct Observed {
     pub rolled_out: bool,
     /// When the operator started.
     pub started: Timestamp,
-    /// The one clock reading of this pass.
+    /// The one clock reading of this pass; one that issues reads it again for what it writes down, and for its report.
     pub now: Timestamp,
 }
 

@@ -1,11 +1,15 @@
 //! Credentials are kept alive for as long as Vault lets them live, and replaced in time.
 
-use anyhow::Result;
-use serde_json::json;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, run, run_alone};
 
+use super::faults::demand;
 use super::{another_user, database_user, issues, only_users, sessions};
 use crate::rollout::workloads::{rolled_out, versioned, workload};
 
@@ -175,5 +179,54 @@ fn replaced_credentials_live_until_what_uses_them_runs_with_the_new_ones() -> Re
         t.patch(&deployment, "db", &pods(0)).await?;
         rolled_out(t, "db", 2).await?;
         only_users(t, &[&new.text("username")?]).await
+    })
+}
+
+/// A time that the status tells.
+fn time(value: &Value) -> Result<Timestamp> {
+    let text = value
+        .as_str()
+        .with_context(|| format!("{value} for a time"))?;
+    Ok(text.parse()?)
+}
+
+#[test]
+fn replaced_credentials_are_kept_for_the_whole_overlap_however_long_issuing_took() -> Result<()> {
+    run(async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let hour = "lease: { overlap: 1h, replaced: Revoke }";
+        let old = database_user(t, "db", &path, hour).await?;
+        t.order(&["hold before LogIn"])?;
+        demand(t, "db", "1").await?;
+        t.obeyed().await?;
+        let held = Timestamp::now();
+        // The status has whole seconds.
+        until("three seconds to be over", SOON, async || {
+            Ok((Timestamp::now() > held + Duration::from_secs(3)).then_some(()))
+        })
+        .await?;
+        let begun = Timestamp::from_second(Timestamp::now().as_second())?;
+        t.order(&["let before LogIn go on"])?;
+        another_user(t, "db", &old.text("username")?).await?;
+        let retires = |object: &Value| {
+            let sessions = sessions(object);
+            sessions.len() == 2 && sessions.iter().any(|one| !one["retireTime"].is_null())
+        };
+        let object = t
+            .wait(
+                "VaultSecret",
+                "db",
+                "to tell when the old session ends",
+                retires,
+            )
+            .await?;
+        let [replaced, new] = <[Value; 2]>::try_from(sessions(&object)).unwrap_or_default();
+        ensure!(time(&new["issueTime"])? >= begun, "after {begun}: {object}");
+        let end = begun + Duration::from_hours(1);
+        ensure!(
+            time(&replaced["retireTime"])? >= end,
+            "after {end}: {object}"
+        );
+        Ok(())
     })
 }
