@@ -189,7 +189,7 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
     };
     let full = view.entries.len() >= MOST_ENTRIES;
     match (cause, view.secret) {
-        (Some(_), Some(_)) if full && fence => Step::Fence,
+        (Some(_), Some(secret)) if full && fence && secret.ours => Step::Fence,
         (Some(_), _) if full => match spent(view) {
             Some(entry) => Step::LetGo(entry.accessor),
             None => Step::Full(soonest),
@@ -201,8 +201,9 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
         {
             Step::WritePlain
         }
-        // No new commit will make the orphan harmless, so the Secret is moved on without one.
-        (None, Some(_)) if fence => Step::Fence,
+        // No new commit will make the orphan harmless, so the Secret is moved on without one. Not somebody else's, whatever an entry says: nothing
+        // can be committed to that anyway.
+        (None, Some(secret)) if fence && secret.ours => Step::Fence,
         (None, _) if view.entries.is_empty() && view.protected => Step::Release,
         (None, _) => Step::Rest(soonest),
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use super::observe::Observed;
 use super::resolve::Job;
-use crate::api::Reason;
+use crate::api::{Reason, TOUCHED_ANNOTATION};
 use crate::cluster::SecretMeta;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::objects::Rival;
@@ -105,10 +105,11 @@ fn bears_the_name(observed: &Observed, name: &str) -> bool {
 }
 
 /// The record, if we have ever written the Secret that bears it. Whoever copies one of our Secrets copies its record too, and the copy is
-/// theirs.
+/// theirs. That it was touched is no proof: a touch writes nothing else.
 pub fn own_record(observed: &Observed) -> Option<&Record> {
     let secret = observed.target.as_ref()?;
-    let written = secret.owners.our_keys > 0 || !secret.owners.annotations.is_empty();
+    let mut annotations = secret.owners.annotations.iter();
+    let written = secret.owners.our_keys > 0 || annotations.any(|name| name != TOUCHED_ANNOTATION);
     observed.record.as_ref().filter(|_| written)
 }
 

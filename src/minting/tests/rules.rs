@@ -343,3 +343,31 @@ fn without_our_secret_nothing_has_replaced_the_credentials_that_it_held() {
         Step::Retire("older", later)
     );
 }
+
+#[test]
+fn a_secret_that_is_not_surely_ours_is_never_touched() {
+    let orphan = |accessor| Entry {
+        committed: false,
+        against: Some("now"),
+        ..entry(accessor)
+    };
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let (one, many) = ([orphan("orphan")], names.map(orphan));
+    let end = one[0].end + CLOCK_MARGIN;
+    let seen = |entries, ours, wish| {
+        decide(&View {
+            secret: Some(Target {
+                version: "now",
+                accessor: None,
+                ours,
+            }),
+            wish,
+            ..view(entries)
+        })
+    };
+    assert_eq!(seen(&one, true, Wish::Keep), Step::Fence);
+    assert_eq!(seen(&one, false, Wish::Keep), Step::Rest(Some(end)));
+    assert_eq!(seen(&many, true, Wish::Session(None)), Step::Fence);
+    let full = Step::Full(Some(end));
+    assert_eq!(seen(&many, false, Wish::Session(None)), full);
+}

@@ -78,6 +78,20 @@ fn a_copy_that_somebody_made_of_our_secret_is_foreign() {
 }
 
 #[test]
+fn that_a_copy_was_touched_does_not_make_it_ours() {
+    let mut observed = fixture::synced();
+    fixture::touch(&mut observed, |secret| {
+        secret.owner_references.clear();
+        secret.owners = crate::cluster::managed_fields::Owners {
+            annotations: vec![TOUCHED_ANNOTATION.into()],
+            ..Default::default()
+        };
+    });
+    assert!(observed.record.is_some(), "the record came along");
+    assert_eq!(refusal(&observed).reason, Reason::SecretConflict);
+}
+
+#[test]
 fn a_retained_secret_is_taken_up_by_an_object_of_the_same_name() {
     let mut observed = fixture::synced();
     Arc::make_mut(&mut observed.object).metadata.uid = Some("made-anew".into());
