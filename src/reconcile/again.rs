@@ -37,8 +37,8 @@ pub async fn look(
 ) -> Result<Again, Failure> {
     let is_look = matches!(trigger, Trigger::RefreshDue | Trigger::Retry(_));
     let sources = read_again(job, observed);
-    let token = entries::live(observed)
-        .and_then(|accessor| context.holdings.token(observed.uid(), accessor));
+    let accessor = session_here(job, observed).unwrap_or_default();
+    let token = context.holdings.token(observed.uid(), accessor);
     let (Some(record), Some(token)) = (&observed.record, token) else {
         return Ok(Again::Same);
     };
@@ -59,7 +59,6 @@ pub async fn look(
         all.push(value);
     }
     // Of what Vault lends from now on, the session takes care.
-    let accessor = entries::live(observed).unwrap_or_default();
     context.holdings.lend(observed.uid(), accessor, leases);
     let rotation = values::rotation(&all, observed.now, observed.tended.rotates);
     context.holdings.rotates(observed.uid(), rotation);
@@ -69,6 +68,16 @@ pub async fn look(
     } else {
         Again::News(all)
     })
+}
+
+/// The live session, if it was begun at the connection that the object names. A record is easily forged, and must not send the token of a session to another
+/// server.
+fn session_here<'a>(job: &Job, observed: &'a Observed) -> Option<&'a str> {
+    let live = entries::live(observed)?;
+    let mut known = entries::sessions(&observed.object).iter();
+    let here =
+        known.any(|session| session.accessor == live && session.connection == job.connection.name);
+    here.then_some(live)
 }
 
 async fn refused(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::reconcile::fixture::leased::{LIVE, asked, issued};
+use crate::reconcile::fixture::leased::{LIVE, asked, entry, issued, leased, set_sessions};
 use crate::reconcile::fixture::{job, keys};
 use crate::record::SourceRecord;
 use crate::sensitive::SecretJson;
@@ -79,4 +79,18 @@ fn news_of_a_source_that_nothing_is_held_of_are_added() {
     let after = with_news(&job(&observed), held, new, &keys()).ok().unwrap();
     let names: Vec<String> = texts(&after).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["db", "late"]);
+}
+
+#[test]
+fn the_token_of_a_session_is_used_only_at_the_connection_where_it_was_begun() {
+    let mut observed = leased();
+    let wanted = job(&observed);
+    assert_eq!(session_here(&wanted, &observed), Some(LIVE));
+    let mut elsewhere = entry(LIVE);
+    elsewhere.connection = "other".into();
+    set_sessions(&mut observed, vec![elsewhere]);
+    assert_eq!(entries::live(&observed), Some(LIVE), "so the record says");
+    assert_eq!(session_here(&wanted, &observed), None);
+    set_sessions(&mut observed, Vec::new());
+    assert_eq!(session_here(&wanted, &observed), None);
 }
