@@ -15,7 +15,7 @@ use crate::sensitive::SecretText;
 #[derive(Default)]
 pub struct Holdings {
     by_uid: Mutex<HashMap<String, Vec<Holding>>>,
-    rotations: Mutex<HashMap<String, Timestamp>>,
+    rotations: Mutex<HashMap<String, Rotation>>,
     issuing: Mutex<HashMap<String, Arc<Turn>>>,
 }
 
@@ -75,6 +75,15 @@ pub struct Lives {
     pub leases: BTreeMap<String, Option<Life>>,
 }
 
+/// A change that Vault makes by itself of what it issued without a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// When it was to come, as Vault told first.
+    pub told: Timestamp,
+    /// When the value is to be there. Later than that where it was not there in time.
+    pub at: Timestamp,
+}
+
 /// Something that failed and is tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -125,7 +134,7 @@ impl Holdings {
     }
 
     /// Notes when Vault is to change by itself what was issued for an object.
-    pub fn rotates(&self, uid: &str, at: Option<Timestamp>) {
+    pub fn rotates(&self, uid: &str, at: Option<Rotation>) {
         let rotations = self.rotations.lock();
         let mut rotations = rotations.unwrap_or_else(PoisonError::into_inner);
         match at {
@@ -135,7 +144,7 @@ impl Holdings {
     }
 
     /// When Vault is to do so.
-    pub fn rotation(&self, uid: &str) -> Option<Timestamp> {
+    pub fn rotation(&self, uid: &str) -> Option<Rotation> {
         let rotations = self.rotations.lock();
         let rotations = rotations.unwrap_or_else(PoisonError::into_inner);
         rotations.get(uid).copied()

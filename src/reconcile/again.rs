@@ -60,9 +60,12 @@ pub async fn look(
     }
     // Of what Vault lends from now on, the session takes care.
     context.holdings.lend(observed.uid(), accessor, leases);
-    let rotation = values::rotation(&all, observed.now, observed.tended.rotates);
+    let is_known = |value: &IssuedValue| record.sources.get(&value.name) == Some(&value.record);
+    let last = observed.tended.rotates;
+    let last = last.filter(|_| all.iter().all(is_known));
+    let rotation = values::rotation(&all, observed.now, last);
     context.holdings.rotates(observed.uid(), rotation);
-    all.retain(|value| record.sources.get(&value.name) != Some(&value.record));
+    all.retain(|value| !is_known(value));
     Ok(if all.is_empty() {
         Again::Same
     } else {

@@ -109,7 +109,7 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
 pub fn next_poll(job: &Job, polled: Option<Timestamp>, observed: &Observed) -> Option<Timestamp> {
     let reads = !read_again(job, observed).is_empty();
     let rotates = observed.tended.rotates.filter(|_| reads);
-    let after_it = rotates.and_then(|at| at.checked_add(AFTER_ROTATION).ok());
+    let after_it = rotates.and_then(|rotates| rotates.at.checked_add(AFTER_ROTATION).ok());
     let interval = job.interval.or(job.read_interval.filter(|_| reads));
     let polled_next = interval.and_then(|interval| next_regular(job, polled, interval, observed));
     let first = observed

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::api::Reason;
-use crate::holdings::Lives;
+use crate::holdings::{Lives, Rotation};
 use crate::lease::{Plan, Terms, plan};
 
 /// Why renewals fail.
@@ -33,7 +33,7 @@ pub struct Tended {
     /// The sessions that could not be let go a moment ago.
     pub deferred: BTreeSet<String>,
     /// When Vault changes by itself what was issued without a lease, if it told.
-    pub rotates: Option<Timestamp>,
+    pub rotates: Option<Rotation>,
     /// When the sessions are to be looked after again.
     pub next: Option<Timestamp>,
 }

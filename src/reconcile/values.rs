@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::issued::{IssuedJob, Kind};
 use super::resolve::Job;
 use crate::api::Reason;
+use crate::holdings::Rotation;
 use crate::lease::Life;
 use crate::record::{SessionRecord, SourceRecord};
 use crate::seal::{Keys, Sealing};
@@ -105,17 +106,35 @@ pub fn of_reply(
     Ok((value, life))
 }
 
-/// When Vault changes the first of the values by itself, as it tells with them. `last` is what it told before: where that is over and Vault has not done so,
-/// it is left more and more time.
+/// The shortest time for which Vault lets a value be that it changes by itself.
+const LEAST_PERIOD: Duration = Duration::from_secs(5);
+
+/// The longest pause between two looks for a change that is overdue.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// When Vault changes the first of the values by itself, as it tells with them. `last` is what it told of these very values before. Where that is over and
+/// Vault still has not done so, it is left more and more time: by half of what it is late.
 pub fn rotation(
     values: &[IssuedValue],
     now: Timestamp,
-    last: Option<Timestamp>,
-) -> Option<Timestamp> {
+    last: Option<Rotation>,
+) -> Option<Rotation> {
     let left = values.iter().filter_map(|value| left(value.data.as_ref()?));
-    let overdue = last.and_then(|last| Duration::try_from(now.duration_since(last)).ok());
-    let left = left.min()?.max(overdue.unwrap_or_default() / 2);
-    now.checked_add(left).ok()
+    let left = left.min()?;
+    let next = |pause| now.checked_add(pause).ok();
+    let late = |last: &Rotation| Duration::try_from(now.duration_since(last.told)).ok();
+    // What is told as all but over for longer than that was not changed when it was to be.
+    let overdue = last.filter(|_| left < LEAST_PERIOD);
+    let overdue = overdue.and_then(|last| Some((last, late(&last)?)));
+    if let Some((last, late)) = overdue {
+        let pause = left.max((late / 2).min(LONGEST_PAUSE));
+        return Some(Rotation {
+            told: last.told,
+            at: next(pause)?,
+        });
+    }
+    let told = next(left)?;
+    Some(Rotation { told, at: told })
 }
 
 /// How long a value is to last that Vault changes by itself. It says when it did so last; a `ttl` alone may be anything.
@@ -332,7 +351,7 @@ mod tests {
         }
     }
 
-    fn rotation_of(fields: &Value, last: Option<i64>) -> Option<i64> {
+    fn rotation_of(fields: &Value, now: i64, last: Option<Rotation>) -> Option<Rotation> {
         let value = IssuedValue {
             name: "db".to_owned(),
             data: Some(Arc::new(document(fields))),
@@ -341,8 +360,14 @@ mod tests {
                 issued: 0,
             },
         };
-        let found = rotation(&[value], at(1000), last.map(at));
-        found.map(Timestamp::as_second)
+        rotation(&[value], at(now), last)
+    }
+
+    fn on_time(second: i64) -> Rotation {
+        Rotation {
+            told: at(second),
+            at: at(second),
+        }
     }
 
     #[test]
@@ -354,11 +379,30 @@ mod tests {
     }
 
     #[test]
-    fn the_next_rotation_is_what_vault_says_and_later_and_later_when_it_is_late() {
-        assert_eq!(rotation_of(&rotated("a", 60), None), Some(1060));
-        assert_eq!(rotation_of(&rotated("a", 60), Some(990)), Some(1060));
-        assert_eq!(rotation_of(&rotated("a", 0), Some(1000)), Some(1000));
-        assert_eq!(rotation_of(&rotated("a", 0), Some(900)), Some(1050));
-        assert_eq!(rotation_of(&json!({ "ttl": 60 }), None), None);
+    fn the_next_rotation_is_when_vault_says() {
+        let minute = rotated("a", 60);
+        assert_eq!(rotation_of(&minute, 1000, None), Some(on_time(1060)));
+        let late = Some(on_time(990));
+        assert_eq!(rotation_of(&minute, 1000, late), Some(on_time(1060)));
+        let early = Some(on_time(1003));
+        let soon = rotated("a", 3);
+        assert_eq!(rotation_of(&soon, 1000, early), Some(on_time(1003)));
+        assert_eq!(rotation_of(&json!({ "ttl": 60 }), 1000, None), None);
+    }
+
+    #[test]
+    fn a_rotation_that_does_not_come_is_looked_for_with_pauses_that_grow_to_minutes() {
+        for ttl in [0, 1, 4] {
+            let (mut last, mut looks) = (None, vec![1000]);
+            while looks.last() < Some(&4600) {
+                let now = *looks.last().unwrap();
+                last = rotation_of(&rotated("a", ttl), now, last);
+                // A look comes a second after the time.
+                looks.push(last.unwrap().at.as_second() + 1);
+            }
+            assert!(looks.len() < 40, "within an hour, with {ttl}: {looks:?}");
+            let pauses = looks.windows(2).map(|pair| pair[1] - pair[0]);
+            assert_eq!(pauses.max(), Some(301), "{looks:?}");
+        }
     }
 }
