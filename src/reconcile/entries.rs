@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use super::claim;
 use super::issued::LeaseJob;
 use super::observe::Observed;
+use super::rolled_out;
 use crate::api::FINALIZER;
 use crate::api::VaultSecret;
 use crate::api::condition::whole_seconds;
 use crate::api::lease::RevokeOnDelete;
+use crate::api::rollout::RolloutStatus;
 use crate::api::status::SessionStatus;
 use crate::cluster::SecretMeta;
 use crate::minting::{CLOCK_MARGIN, Entry, Parting, Step, Target, View, Wish, decide};
@@ -51,8 +53,7 @@ pub fn own_record(observed: &Observed) -> Option<&Record> {
 /// Whoever writes the status writes them like this, so that it is noted before anything replaces the live one.
 pub fn noted(observed: &Observed) -> Vec<SessionStatus> {
     let live = live(observed);
-    let lease = super::issued::lease(&observed.object).ok();
-    let overlap = lease.map_or(Duration::from_mins(10), |lease| lease.overlap);
+    let overlap = overlap(observed);
     let is_replaced = observed.rolled_out && is_replaced(observed);
     let note = |session: &SessionStatus| {
         let mut session = session.clone();
@@ -100,6 +101,30 @@ pub fn lease_ids(record: Option<&Record>) -> Vec<String> {
     ids.collect()
 }
 
+/// Until when the first of the sessions is kept alive that the Secret held before, if its workloads, which stand as `rollouts` says, get no further. `None`
+/// if there is none.
+pub fn kept_until(observed: &Observed, rollouts: &[RolloutStatus]) -> Option<Timestamp> {
+    let (record, live) = (own_record(observed)?, live(observed));
+    let waits = rolled_out::waits_until(&observed.object, rollouts, record, observed.now);
+    let waits = waits.checked_add(overlap(observed)).ok();
+    let noted = noted(observed);
+    let replaced = noted
+        .iter()
+        .filter(|session| session.committed && Some(session.accessor.as_str()) != live);
+    let ends = replaced.filter_map(|session| {
+        let noted = session.retire_time.as_ref().map(|time| time.0);
+        noted.or(waits)
+    });
+    let end = ends.filter(|end| *end > observed.now).min()?;
+    Some(whole_seconds(end).0)
+}
+
+/// How long replaced credentials are kept alive after what uses them was restarted.
+fn overlap(observed: &Observed) -> Duration {
+    let lease = super::issued::lease(&observed.object).ok();
+    lease.map_or(Duration::from_mins(10), |lease| lease.overlap)
+}
+
 /// Whether a session is to be kept alive: the Secret holds it, or held it until lately.
 pub fn is_kept(session: &SessionStatus, observed: &Observed) -> bool {
     let retired = session.retire_time.as_ref();
@@ -125,7 +150,7 @@ pub fn step(observed: &Observed, wish: Wish, parting: Option<Parting>) -> Step<S
             .map_or(crate::minting::Replaced::Expire, |lease: &LeaseJob| {
                 lease.replaced
             }),
-        overlap: lease.map_or(Duration::from_mins(10), |lease| lease.overlap),
+        overlap: overlap(observed),
         rolled_out: observed.rolled_out,
         protected: is_protected(&observed.object),
         parting,

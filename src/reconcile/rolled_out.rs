@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::condition::{ROLLED_OUT, is_true};
-use crate::api::rollout::{RolloutLook, RolloutTarget};
+use crate::api::rollout::{RolloutLook, RolloutStatus, RolloutTarget};
 use crate::api::{VaultSecret, VaultSecretStatus};
 use crate::record::{Record, request_hash};
+use crate::schedule::parse_duration;
 
 /// How long replaced credentials wait for a restart that does not get done: its own controller has given up by then.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(20);
@@ -33,7 +34,32 @@ pub fn nothing_waits(object: &VaultSecret, record: Option<&Record>, now: Timesta
 
 /// Whether everything runs with what that record tells of, or had long enough to.
 pub fn was_waited_for(object: &VaultSecret, record: &Record, now: Timestamp) -> bool {
-    is_rolled_out(object, record.revision) || now.duration_since(record.time) > PATIENCE
+    let noted = object.status.as_ref();
+    let noted = noted.map_or(&[][..], |status| &status.rollouts);
+    is_rolled_out(object, record.revision) || waits_until(object, noted, record, now) < now
+}
+
+/// Until when replaced credentials wait for restarts that do not get done. It counts from when the last workload was restarted, or may be: while the
+/// operator itself holds a restart back, nobody can have got done with it. `noted` is how the workloads stand.
+pub fn waits_until(
+    object: &VaultSecret,
+    noted: &[RolloutStatus],
+    record: &Record,
+    now: Timestamp,
+) -> Timestamp {
+    let least = parse_duration(&object.spec.rollout.min_interval).unwrap_or_default();
+    let may_begin = |one: &RolloutStatus| {
+        // A clock that was set back puts nothing off.
+        let restarted = one.time.as_ref().map(|time| time.0)?;
+        let restarted = Some(restarted).filter(|time| *time <= now)?;
+        if one.revision >= record.revision {
+            return Some(restarted);
+        }
+        restarted.checked_add(least).ok()
+    };
+    let begins = noted.iter().filter_map(may_begin).max();
+    let begins = begins.map_or(record.time, |begins| begins.max(record.time));
+    begins.checked_add(PATIENCE).unwrap_or(Timestamp::MAX)
 }
 
 /// What the targets are compared with.

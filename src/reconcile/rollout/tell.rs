@@ -12,6 +12,7 @@ use crate::api::{Reason, VaultSecretStatus};
 use crate::cluster::WriteError;
 use crate::cluster::events::Notice;
 use crate::cluster::workloads::Workload;
+use crate::reconcile::entries;
 use crate::reconcile::memory::WorkloadsSeen;
 use crate::reconcile::observe::Observed;
 use crate::reconcile::report::Report;
@@ -252,6 +253,17 @@ impl Told {
         })
     }
 
+    /// Where something is in the way, whoever has to mend it needs to know by when: until then the workloads can go on with what they have.
+    fn tell_what_is_kept(&mut self, observed: &Observed, before: &[RolloutStatus]) {
+        let rollouts = self.noted.as_deref().unwrap_or(before);
+        let kept = entries::kept_until(observed, rollouts);
+        if let Some(until) = kept.filter(|_| self.verdict.status == Some(false)) {
+            let end = format!("; replaced credentials are kept alive until {until}");
+            let room = MAX_MESSAGE_BYTES.saturating_sub(end.len());
+            self.verdict.message = truncate(&self.verdict.message, room) + &end;
+        }
+    }
+
     fn notices(&self, observed: &Observed) -> Vec<Notice> {
         let restarts = self.restarted.iter().map(|what| Notice {
             warning: false,
@@ -299,8 +311,9 @@ pub fn with_rollout(observed: &Observed, mut report: Report, rolled: Rolled) -> 
             conditions: without(status.conditions),
             ..status
         },
-        Some(told) => {
+        Some(mut told) => {
             report.rollout = told.notices(observed);
+            told.tell_what_is_kept(observed, &status.rollouts);
             report.next = [report.next, told.next, replaced(observed, &told)]
                 .into_iter()
                 .flatten()

@@ -10,8 +10,10 @@ use serde_json::json;
 use self::world::{Lost, World, named};
 use super::*;
 use crate::api::condition::MAX_MESSAGE_BYTES;
+use crate::api::status::SessionStatus;
 use crate::api::{VaultSecret, VaultSecretSpec};
 use crate::cluster::WriteError;
+use crate::reconcile::fixture::leased::{entry, set_sessions};
 use crate::reconcile::fixture::{UID, edit};
 use crate::reconcile::rolled_out::was_waited_for;
 
@@ -102,17 +104,16 @@ fn a_restart_that_was_not_made_or_not_noted_is_found_by_the_next_pass() {
     assert_eq!(world.said().0, "True");
 }
 
+/// Whether replaced credentials may go.
+fn waited(world: &World) -> bool {
+    let observed = &world.observed;
+    let record = observed.record.as_ref().unwrap();
+    was_waited_for(&observed.object, record, observed.now)
+}
+
 #[test]
 fn replaced_credentials_wait_for_the_restart_but_not_for_ever() {
     let mut world = World::settled(&["orders"]);
-    let waited = |world: &World| {
-        let observed = &world.observed;
-        was_waited_for(
-            &observed.object,
-            observed.record.as_ref().unwrap(),
-            observed.now,
-        )
-    };
     assert!(waited(&world));
     world.change(Lost::Nothing);
     assert!(!waited(&world));
@@ -127,6 +128,54 @@ fn replaced_credentials_wait_for_the_restart_but_not_for_ever() {
     world.until_next();
     world.pass();
     assert!(waited(&world));
+}
+
+#[test]
+fn replaced_credentials_are_kept_while_the_least_interval_holds_the_restart_back() {
+    let mut world = World::settled(&["orders"]);
+    edit(&mut world.observed, "/rollout/minInterval", json!("2h"));
+    world.change(Lost::Nothing);
+    world.roll("orders");
+    world.until_next();
+    world.pass();
+    assert!(waited(&world));
+    assert_eq!(world.change(Lost::Nothing), ["look"]);
+    world.wait(7000);
+    assert!(!waited(&world), "nobody could have changed over yet");
+    world.until_next();
+    assert_eq!(world.pass(), ["look", "restart orders"]);
+    world.wait(1190);
+    assert!(!waited(&world));
+    world.wait(20);
+    assert!(waited(&world));
+}
+
+#[test]
+fn a_rollout_that_stalls_tells_until_when_replaced_credentials_are_kept() {
+    let mut world = World::settled(&["orders"]);
+    let old = SessionStatus {
+        committed: true,
+        ..entry("old")
+    };
+    set_sessions(&mut world.observed, vec![old]);
+    world.observed.rolled_out = false;
+    world.change(Lost::Nothing);
+    assert!(!world.said().2.contains("kept"), "{:?}", world.said());
+    // Twenty minutes for the restart, and ten for the overlap.
+    let end = world.observed.now + SignedDuration::from_mins(30);
+    world.stall("orders");
+    world.until_next();
+    world.pass();
+    let kept = format!("; replaced credentials are kept alive until {end}");
+    let (_, reason, message) = world.said();
+    assert_eq!(reason, "RolloutStalled");
+    assert!(message.ends_with(&kept), "{message}");
+    assert!(!world.told[0].contains("kept"), "{:?}", world.told);
+    let said = message.to_owned();
+    world.until_next();
+    world.pass();
+    assert_eq!(world.said().2, said, "and stays so");
+    assert_eq!(world.told, [""; 0], "it is told once");
 }
 
 #[test]
