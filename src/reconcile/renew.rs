@@ -190,16 +190,11 @@ fn note(holding: &mut Holding, renewal: &Renewal, outcome: Outcome, observed: &O
         Outcome::Final => *life = life.take().map(Life::ending),
         Outcome::Forbidden => {
             *life = life.take().map(Life::ending);
-            let needed = format!(
+            let why = format!(
                 "{subject} may not be renewed; the policy of the role needs the capability \"update\" on \"{path}\""
             );
-            warn!(
-                namespace,
-                name,
-                why = needed,
-                "credentials live to their end"
-            );
-            holding.forbidden = Some(needed);
+            warn!(namespace, name, why, "credentials live to their end");
+            holding.forbidden = Some(why);
         }
         Outcome::Gone => {
             let end = life.as_ref().and_then(Life::end);

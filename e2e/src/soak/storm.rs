@@ -103,11 +103,8 @@ fn path(t: &Tenant, role: usize) -> String {
     format!("{}/creds/{role}", t.database_mount())
 }
 
-/// Kills the operator so often at random moments while people work with so many objects. Tells whether nothing was left behind, nothing dead was
-/// served in the end, every credential that a Secret has held was asked
-/// for, and no more were issued beside these than kills explain.
-pub async fn storm(many: usize, kills: u32) -> Result<bool> {
-    let t = &furnish("soak-storm").await?;
+/// The roles whose users are asked for.
+async fn roles(t: &Tenant) -> Result<()> {
     for name in ["app", "reader"] {
         let role = DatabaseRole {
             name,
@@ -115,6 +112,15 @@ pub async fn storm(many: usize, kills: u32) -> Result<bool> {
         };
         t.database(&role).await?;
     }
+    Ok(())
+}
+
+/// Kills the operator so often at random moments while people work with so many objects. Tells whether nothing was left behind, nothing dead was
+/// served in the end, every credential that a Secret has held was asked
+/// for, and no more were issued beside these than kills explain.
+pub async fn storm(many: usize, kills: u32) -> Result<bool> {
+    let t = &furnish("soak-storm").await?;
+    roles(t).await?;
     let mut dice = Dice::from_env()?;
     println!(
         "storm, {kills} kills, seed {} (repeat it with VAULTBRIDGE_SEED)",
