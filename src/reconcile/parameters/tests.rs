@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::*;
 use crate::reconcile::issued::issued;
-use crate::sensitive::SecretBytes;
 
 /// A request with a plain parameter and one that is taken from key `text` of Secret `note`.
 fn source() -> IssuedJob {
@@ -22,9 +21,9 @@ fn note(key: &str, value: &[u8]) -> SecretData {
 }
 
 fn read_from(secret: Option<&SecretData>) -> Result<String, Failure> {
-    let source = source();
-    let found = value(&source, &source.secret_parameters[0], secret)?;
-    Ok(found.expose().to_owned())
+    let (mut given, mut room) = (Given::new(), MAX_VALUES);
+    take(&[source()], "note", secret, &mut given, &mut room)?;
+    Ok(given["ci"]["metadata"].expose().to_owned())
 }
 
 #[test]
@@ -75,4 +74,56 @@ fn a_request_has_the_plain_parameters_and_those_that_are_given_to_its_source() {
     given.insert("ci".to_owned(), secret("one"));
     let one = ("metadata".to_owned(), "one".to_owned());
     assert_eq!(of(&given), [one, plain]);
+}
+
+/// So many sources, each of which names the key `text` of the Secret `note` so many times.
+fn sources(sources: usize, times: usize) -> Vec<IssuedJob> {
+    let from: Vec<_> = (0..times)
+        .map(|number| {
+            let key = json!({ "name": "note", "key": "text" });
+            json!({ "name": format!("p{number}"), "secretKeyRef": key })
+        })
+        .collect();
+    let source = |number| {
+        let write = json!({ "path": "auth/approle/role/ci/secret-id", "parametersFrom": from });
+        let source = json!({ "name": format!("s{number}"), "write": write });
+        let source = serde_json::from_value(source).unwrap();
+        issued(&source).unwrap().unwrap()
+    };
+    (0..sources).map(source).collect()
+}
+
+/// How many bytes are taken where the key has so many.
+fn taken(sources: &[IssuedJob], bytes: usize) -> Result<usize, Failure> {
+    let note = SecretBytes::new(vec![b'x'; bytes]);
+    let secret = SecretData::from([("text".to_owned(), note)]);
+    let (mut given, mut room) = (Given::new(), MAX_VALUES);
+    take(sources, "note", Some(&secret), &mut given, &mut room)?;
+    let values = given.values().flat_map(BTreeMap::values);
+    Ok(values.map(|value| value.expose().len()).sum())
+}
+
+#[test]
+fn a_value_that_is_too_long_is_refused_by_source_parameter_secret_and_key_with_the_fix() {
+    assert_eq!(taken(&sources(1, 1), MAX_VALUE).unwrap(), MAX_VALUE);
+    let message = taken(&sources(1, 1), MAX_VALUE + 1).unwrap_err().message;
+    for words in [
+        "source s0",
+        "parameter p0",
+        "key text of Secret note",
+        "more than 32768 bytes",
+        "shorten it",
+    ] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[test]
+fn a_key_that_is_named_over_and_over_counts_as_often() {
+    let each = MAX_VALUES / 256;
+    assert_eq!(taken(&sources(16, 16), each).unwrap(), MAX_VALUES);
+    let message = taken(&sources(16, 16), each + 1).unwrap_err().message;
+    for words in ["more than 262144 bytes together", "key text of Secret note"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
 }
