@@ -3,6 +3,7 @@
 //! A reply's body may hold secrets, so none of it gets in here but the strings that Vault itself puts under
 //! `errors`: at most three, cut short, control characters escaped. Therefore these errors may be printed.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -160,6 +161,14 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
     }
 
+    /// Whether Vault did what it was asked to, and only the answer is of no use.
+    pub fn is_done(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. } | Self::Malformed { .. } | Self::Mismatch { .. } | Self::Leased
+        )
+    }
+
     /// The same error without those of Vault's words that quote one of these secrets, whole or in part: Vault may repeat what it refuses.
     #[must_use]
     pub fn without(mut self, secrets: &[&SecretText]) -> Self {
@@ -229,8 +238,8 @@ impl Error {
     }
 }
 
-/// A cluster without a leader answers 500 and says so in words; a 500 is otherwise about one request.
 /// Whether these words repeat the secret or a good part of it. Only letters and digits count, since Vault may put quotes and escapes between.
+/// The words are few; the secret, which may be long, is walked through once.
 fn quotes(words: &str, secret: &SecretText) -> bool {
     let plain = |text: &str| {
         let chars = text.bytes().filter(u8::is_ascii_alphanumeric);
@@ -239,12 +248,14 @@ fn quotes(words: &str, secret: &SecretText) -> bool {
     let (words, secret) = (plain(words), plain(secret.expose()));
     // Of a secret without any letter, it cannot be told.
     let length = secret.len().min(QUOTED);
-    length == 0
-        || secret
-            .windows(length)
-            .any(|part| words.windows(length).any(|said| said == part))
+    if length == 0 {
+        return true;
+    }
+    let said: HashSet<&[u8]> = words.windows(length).collect();
+    secret.windows(length).any(|part| said.contains(part))
 }
 
+/// A cluster without a leader answers 500 and says so in words; a 500 is otherwise about one request.
 fn outage_or_failure(status: u16, errors: Vec<String>) -> Error {
     let says = |words: &str| errors.iter().any(|error| error.contains(words));
     if status == 503 && says("sealed") {
@@ -361,6 +372,14 @@ mod tests {
             assert_eq!(told.told()[1], role, "{secret}");
         }
         assert_eq!(error.clone().without(&[]), error);
+    }
+
+    #[test]
+    fn a_quotation_is_found_wherever_in_a_long_secret_it_stands() {
+        let words = "x".repeat(293) + " hunter2";
+        let long = |end: &str| SecretText::new("ab".repeat(500_000) + end);
+        assert!(quotes(&words, &long("hunter")));
+        assert!(!quotes(&words, &long("hunte")));
     }
 
     fn error(status: u16, body: &str) -> Error {
