@@ -168,6 +168,7 @@ fn is_barred(failed: &Failed, observed: &Observed) -> bool {
     failed.failure.retry == Retry::Never
         && failed.world.generation == world.generation
         && failed.world.connection == world.connection
+        && failed.world.forced == world.forced
         && !observed.memory.is_nudged()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::Reason;
+use crate::api::{FORCE_SYNC, Reason};
 
 /// A pass that ended early.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub struct Failure {
 pub enum Retry {
     /// When something that the pass looked at changes; time alone mends nothing.
     OnChange,
-    /// When the object or its connection changes, or somebody finds out that Vault holds something new; whatever else happens, not before:
-    /// the attempt itself does harm.
+    /// When the object or its connection changes, somebody asks anew, or finds out that Vault holds something new; whatever else happens, not
+    /// before: the attempt itself does harm.
     Never,
     /// After a pause that grows from a second to five minutes.
     Backoff,
@@ -52,6 +52,22 @@ impl Failure {
     /// The same failure, retried otherwise.
     pub fn retried(self, retry: Retry) -> Self {
         Self { retry, ..self }
+    }
+
+    /// The same failure of an attempt, which may have `made` something in Vault that nothing takes back: each further one would make another.
+    pub fn after(self, made: bool) -> Self {
+        if !made {
+            return self;
+        }
+        let message = format!(
+            "{}; what was made for it in Vault stays there, so it is asked for again only after a change of the object or its connection, or with another value of the annotation {FORCE_SYNC}",
+            self.message
+        );
+        Self {
+            message,
+            retry: Retry::Never,
+            ..self
+        }
     }
 
     /// Whether the server, and not this object, is the trouble: the Secret is then as good as it was.
@@ -142,5 +158,26 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::RollingOut
         | Reason::RolloutTargetNotFound
         | Reason::RolloutStalled => Retry::Backoff,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_made_something_is_not_tried_again_by_itself_and_says_how_it_is() {
+        for reason in [Reason::FieldNotFound, Reason::VaultUnavailable] {
+            let failure = Failure::new(reason, "source ci: it does not fit");
+            assert_eq!(failure.clone().after(false), failure);
+            let failure = failure.after(true);
+            assert_eq!((failure.reason, failure.retry), (reason, Retry::Never));
+            let message = failure.message;
+            assert!(
+                message.starts_with("source ci: it does not fit; "),
+                "{message}"
+            );
+            assert!(message.ends_with(FORCE_SYNC), "{message}");
+        }
     }
 }

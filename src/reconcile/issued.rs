@@ -60,6 +60,16 @@ pub enum Kind {
     Certificate,
 }
 
+impl Kind {
+    /// Whether such a request makes something that stays when the session is revoked.
+    pub fn makes(self) -> bool {
+        match self {
+            Self::Read => false,
+            Self::Write | Self::Certificate => true,
+        }
+    }
+}
+
 /// A parameter whose value is a key of a Secret of the object's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretParameter {

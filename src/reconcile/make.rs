@@ -1,6 +1,6 @@
 //! Step 7, the part whose length somebody else decides: the values of the Secret.
 
-use super::build::{self, Issued};
+use super::build::{self, Documents, Issued};
 use super::failure::Failure;
 use super::resolve::Job;
 use super::settle::Settling;
@@ -13,7 +13,21 @@ pub async fn make(
     settled: &[Settling],
     issued: Option<&Issued>,
 ) -> Result<SecretData, Failure> {
-    let documents = build::documents(job, settled, issued);
+    render(job, build::documents(job, settled, issued)).await
+}
+
+/// Renders what was read alone, where there is any: what does not fit of that, nothing need be issued for.
+pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
+    if settled.is_empty() {
+        return Ok(());
+    }
+    let mut documents = build::documents(job, settled, None);
+    let issued = job.issued.iter();
+    documents.extend(issued.map(|source| (source.name.clone(), None)));
+    render(job, documents).await.map(drop)
+}
+
+async fn render(job: &Job, documents: Documents) -> Result<SecretData, Failure> {
     let mapping = job.mapping.clone();
     let secrets = documents.iter().filter_map(|(_, secret)| secret.as_ref());
     let bytes = secrets.map(|secret| secret.json().expose().len()).sum();

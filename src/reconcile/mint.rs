@@ -14,7 +14,7 @@ use super::entries::{self, noted};
 use super::failure::Failure;
 use super::fetch::{self, Need};
 use super::issued::IssuedJob;
-use super::make::make;
+use super::make::{make, preview};
 use super::observe::Observed;
 use super::parameters::{self, Given};
 use super::pki::CSR;
@@ -50,6 +50,8 @@ struct Minting<'a> {
     settled: Vec<Settling>,
     given: Given,
     session: Option<(OpenToken, Token)>,
+    /// Whether something was made in Vault that nothing takes back.
+    made: bool,
     lives: Lives,
     desired: Option<Desired>,
     applied: Option<Applied>,
@@ -93,6 +95,7 @@ pub async fn mint(
         return Err(Failure::new(Reason::KubernetesUnavailable, message));
     };
     let given = parameters::read(job, context).await?;
+    preview(job, &settled).await?;
     apply::try_out(job, &claim, context).await?;
     let mut minting = Minting {
         job,
@@ -103,6 +106,7 @@ pub async fn mint(
         settled,
         given,
         session: None,
+        made: false,
         lives: Lives::default(),
         desired: None,
         applied: None,
@@ -213,11 +217,15 @@ impl Minting<'_> {
     /// Asks for every credential, and makes the whole Secret of them: what does not fit shows before anything is committed.
     async fn issue(&mut self) -> Result<(), Refused> {
         let mut values = Vec::with_capacity(self.job.issued.len());
-        for source in &self.job.issued {
+        // What was only lent goes with the session, so what fails after it leaves nothing behind.
+        let (lent, made): (Vec<_>, Vec<_>) =
+            self.job.issued.iter().partition(|one| !one.kind.makes());
+        for source in lent.into_iter().chain(made) {
             values.push(self.ask(source).await?);
         }
         let rotation = values::rotation(&values, self.observed.now, None);
-        let refused = |failure| (Reply::Refused, failure);
+        let made = self.made;
+        let refused = |failure: Failure| (Reply::Refused, failure.after(made));
         self.context.holdings.rotates(self.observed.uid(), rotation);
         let Some((_, token)) = &self.session else {
             return Err(lost("no session"));
@@ -264,8 +272,11 @@ impl Minting<'_> {
             } else {
                 Reply::Refused
             };
-            (reply, failure)
+            let done = error.is_done();
+            let made = self.made && !failure.is_outage() || source.kind.makes() && done;
+            (reply, failure.after(made))
         })?;
+        self.made |= source.kind.makes() && reply.is_some();
         let value = values::of_reply(
             self.job,
             source,
@@ -273,7 +284,7 @@ impl Minting<'_> {
             self.observed.now,
             &self.context.keys,
         );
-        let (value, lease) = value.map_err(|failure| (Reply::Refused, failure))?;
+        let (value, lease) = value.map_err(|failure| (Reply::Refused, failure.after(self.made)))?;
         self.lives.leases.extend(lease);
         Ok(value)
     }
@@ -282,19 +293,13 @@ impl Minting<'_> {
         let Some(desired) = self.desired.take() else {
             return Err(lost("nothing to commit"));
         };
-        let Self {
-            job,
-            claim,
-            observed,
-            context,
-            ..
-        } = &*self;
-        let applied = apply::apply(job, claim, desired, observed, context).await;
+        let (claim, observed) = (&self.claim, &self.observed);
+        let applied = apply::apply(self.job, claim, desired, observed, self.context).await;
         let applied = applied.map_err(|failure| {
             // A conflict and a reply that was lost read the same here; only a look tells.
             let lost = failure.reason == Reason::KubernetesUnavailable;
             let reply = if lost { Reply::Lost } else { Reply::Refused };
-            (reply, failure)
+            (reply, failure.after(self.made && !lost))
         })?;
         self.applied = Some(applied);
         if let Some((open, token)) = self.session.take() {

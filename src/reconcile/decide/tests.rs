@@ -405,6 +405,15 @@ fn what_does_harm_is_not_asked_for_again_by_any_visit_until_spec_or_connection_c
             fetch(Trigger::SpecChanged),
         ),
         (
+            "somebody asked anew",
+            with(leased(), |observed| {
+                let metadata = &mut Arc::make_mut(&mut observed.object).metadata;
+                let asked = (crate::api::FORCE_SYNC.to_owned(), "again".to_owned());
+                metadata.annotations = Some([asked].into());
+            }),
+            fetch(Trigger::Retry(Duration::ZERO)),
+        ),
+        (
             "another object found news",
             with(leased(), |observed| observed.memory.nudges = 1),
             fetch(Trigger::Retry(Duration::ZERO)),

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Mark, Tenant, run, run_alone};
 
+use super::faults::demand;
+
 /// How often something was asked of the path since then.
 fn requests(t: &Tenant, since: &Mark, path: &str) -> Result<usize> {
     let requests = t.vault_requests(since)?;
@@ -142,6 +144,39 @@ fn a_parameter_from_a_secret_is_told_nowhere_when_vault_quotes_it_in_its_refusal
         for place in events.chain([object.to_string(), log]) {
             ensure!(!place.contains(canary), "{canary} is told: {place}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_request_whose_answer_does_not_fit_the_mapping_is_not_sent_again_until_somebody_asks()
+-> Result<()> {
+    run(async |t| {
+        let path = t.approle("ci").await?;
+        t.put("app", json!({ "color": "green" })).await?;
+        let mark = t.mark().await?;
+        let data = |field: &str| json!([{ "key": "ID", "source": "ci", "field": field }]);
+        let spec = format!(
+            "sources: [{{ name: ci, write: {{ path: {path} }} }}]\ndata: {}",
+            data("secret_if")
+        );
+        t.carry("ci", &spec).await?;
+        let words = ["secret_if", "vaultbridge.dev/force-sync"];
+        t.complains_with("ci", "FieldNotFound", &words).await?;
+        // Another object's polls tell that the time of several tries went by.
+        t.carry("app", "sources: [{ name: app, kv: { path: $tenant/app } }]")
+            .await?;
+        t.asks(&mark, &format!("{}/data/app", t.name()), 4).await?;
+        assert_eq!(requests(t, &mark, &path)?, 1);
+        demand(t, "ci", "again").await?;
+        until("another try", SOON, async || {
+            Ok((requests(t, &mark, &path)? == 2).then_some(()))
+        })
+        .await?;
+        let edit = json!({ "spec": { "data": data("secret_id") } });
+        t.patch("VaultSecret", "ci", &edit).await?;
+        t.ready("ci").await?;
+        assert_eq!(requests(t, &mark, &path)?, 3);
         Ok(())
     })
 }
