@@ -17,6 +17,7 @@ use super::observe::Observed;
 use super::renew;
 use super::tended::{Tended, Trouble, next_renewal, whole_plan};
 use crate::api::status::SessionStatus;
+use crate::cluster::Key;
 use crate::connections::Outage;
 use crate::holdings::{Holding, Lives, OpenToken};
 use crate::lease::Life;
@@ -165,7 +166,13 @@ fn place<'a>(uid: &'a str, accessor: &'a str, connection: &'a str) -> [&'a str; 
 
 /// A session as its entry and the record tell of it. What has been renewed meanwhile nobody remembers, so what they say is the least.
 pub fn open(session: &SessionStatus, observed: &Observed, context: &Context) -> Holding {
-    let (token, life) = open_entry(session, observed.uid(), &context.keys);
+    let opened = open_entry(session, observed.uid(), &context.keys);
+    if let Err(error) = &opened {
+        let Key { namespace, name } = Key::of(&observed.object.metadata);
+        let accessor = &session.accessor;
+        warn!(namespace, name, accessor, %error, "the token of a session cannot be unsealed");
+    }
+    let (token, life) = opened.ok().unzip();
     let is_live = Some(session.accessor.as_str()) == entries::live(observed);
     let of_record = observed.record.as_ref().filter(|_| is_live);
     let sources = of_record
@@ -193,15 +200,15 @@ pub fn open(session: &SessionStatus, observed: &Observed, context: &Context) -> 
     }
 }
 
-/// The token of an entry, and how long it was to live at first. Nothing of one that cannot be unsealed.
+/// The token of an entry, and how long it was to live at first; or why it cannot be unsealed.
 pub fn open_entry(
     session: &SessionStatus,
     uid: &str,
     keys: &Keys,
-) -> (Option<OpenToken>, Option<Life>) {
+) -> Result<(OpenToken, Life), UnsealError> {
     let place = place(uid, &session.accessor, &session.connection);
     let unsealed = keys.unseal(Sealing::Token, &place, &session.sealed);
-    let opened = unsealed.and_then(|text| {
+    unsealed.and_then(|text| {
         let sealed: SealedToken<'_> =
             serde_json::from_slice(&text).map_err(|_| UnsealError::Damaged)?;
         let token = OpenToken {
@@ -213,12 +220,5 @@ pub fn open_entry(
         let ttl = Duration::from_secs(sealed.seconds);
         let life = Life::issued(session.issue_time.0, ttl, sealed.renewable);
         Ok((token, life))
-    });
-    match opened {
-        Ok((token, life)) => (Some(token), Some(life)),
-        Err(error) => {
-            warn!(accessor = session.accessor, %error, "the token of a session cannot be unsealed");
-            (None, None)
-        }
-    }
+    })
 }
