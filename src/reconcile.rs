@@ -66,6 +66,7 @@ use self::again::Again;
 use self::claim::Claim;
 use self::decide::Decision;
 use self::failure::Failure;
+pub use self::housework::Housework;
 use self::look::{look, look_for_values};
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
@@ -126,6 +127,8 @@ pub struct Context {
     pub overlay: Overlay,
     /// The sessions that are open.
     pub holdings: Holdings,
+    /// Where letting sessions go failed.
+    pub housework: Housework,
     /// Whether sessions of deleted objects wait to be revoked.
     pub orphans: Orphans,
     /// Publishes events.
@@ -392,6 +395,7 @@ impl Context {
         self.memories.forget(uid);
         self.overlay.forget(uid);
         self.holdings.forget(uid);
+        self.housework.forget(uid);
         self.metrics.forget_object(&key.namespace, &key.name);
     }
 }

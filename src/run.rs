@@ -27,7 +27,7 @@ use crate::holdings::Holdings;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
-use crate::reconcile::{self, Context, Memories, Orphans, Overlay, Settings};
+use crate::reconcile::{self, Context, Housework, Memories, Orphans, Overlay, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -201,6 +201,7 @@ fn context(
         memories: Memories::default(),
         overlay: Overlay::default(),
         holdings: Holdings::default(),
+        housework: Housework::default(),
         orphans: Orphans::default(),
         metrics,
         wake,
