@@ -303,11 +303,13 @@ async fn revoke_all(record: &Record, stuck: &Stuck, context: &Context) -> Result
             Err(silent())
         } else {
             let revoked = revoke(Some(&token), session, &record.namespace, context);
-            timeout(DEADLINE, revoked).await.unwrap_or_else(|_| {
+            let late = |_| {
                 let mut stuck = stuck.lock().unwrap_or_else(PoisonError::into_inner);
                 stuck.insert(server.clone());
                 Err(silent())
-            })
+            };
+            let revoked = timeout(DEADLINE, revoked).await;
+            revoked.map_or_else(late, |done| done.map_err(|failure| failure.message))
         };
         if let Err(why) = revoked
             && !is_done(session, record.since, now)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Context;
 use super::entries::{self, noted};
@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::observe::{Observed, record_of};
 use super::orphans;
 use super::refusals;
-use super::revoke::revoke;
+use super::revoke::{revoke, tell};
 use super::rolled_out::nothing_waits;
 use super::tend::open;
 use crate::api::status::SessionStatus;
@@ -155,24 +155,18 @@ async fn let_go(observed: &mut Observed, accessor: &str, context: &Context) -> R
     let party = observed.object.metadata.namespace.clone();
     let party = party.unwrap_or_default();
     let revoked = revoke(holding.token.as_ref(), &session, &party, context);
-    let revoked = fault::around(Stage::Revoke, revoked, |_| Err("a fault".into())).await;
+    let revoked = fault::around(Stage::Revoke, revoked, |_| Err(fault())).await;
     let put_off = match revoked {
         Ok(()) => false,
         Err(_) if entries::is_over(&session, observed.now) => false,
-        Err(why) => {
-            let attempts = holding.parting.as_ref().map_or(0, |last| last.attempts + 1);
-            let (namespace, name) = (
-                &observed.object.metadata.namespace,
-                &observed.object.metadata.name,
-            );
-            warn!(
-                namespace,
-                name, accessor, why, "a session that is not needed any more cannot be revoked yet"
-            );
+        Err(failure) => {
+            let last = holding.parting.as_ref();
+            tell(&failure, &session, last, observed, context).await;
+            let attempts = last.map_or(0, |last| last.attempts + 1);
             let pause = backoff(attempts, &uid);
             holding.parting = Some(Trouble {
-                message: why,
-                of_server: false,
+                of_server: failure.is_outage(),
+                message: failure.message,
                 attempts,
                 retry_at: observed.now.checked_add(pause).unwrap_or(Timestamp::MAX),
             });
