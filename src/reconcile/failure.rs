@@ -87,10 +87,11 @@ impl Failure {
             | Reason::FieldNotFound
             | Reason::KeyConflict
             | Reason::InvalidKeyName
-            | Reason::SecretTooLarge
-            | Reason::QuotaExceeded
-            | Reason::AdmissionDenied => Some(true),
-            Reason::Synced
+            | Reason::SecretTooLarge => Some(true),
+            // Whether the API server would take the Secret is asked before the login where Vault issues.
+            Reason::QuotaExceeded
+            | Reason::AdmissionDenied
+            | Reason::Synced
             | Reason::LoggedIn
             | Reason::Connected
             | Reason::Suspended
@@ -179,5 +180,18 @@ mod tests {
             );
             assert!(message.ends_with(FORCE_SYNC), "{message}");
         }
+    }
+
+    #[test]
+    fn what_may_be_refused_before_a_login_tells_nothing_of_the_login() {
+        for reason in [Reason::QuotaExceeded, Reason::AdmissionDenied] {
+            assert_eq!(
+                Failure::new(reason, "no").authenticated(),
+                None,
+                "{reason:?}"
+            );
+        }
+        let denied = Failure::new(Reason::PermissionDenied, "no");
+        assert_eq!(denied.authenticated(), Some(true));
     }
 }
