@@ -15,7 +15,7 @@ CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test e2e lint components crds bench soak clean cargo build
+.PHONY: help demo dev test e2e lint components crds docs bench soak clean cargo build
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ soak: build ## Log in all the time, then kill the operator at random moments, an
 
 clean: cargo ## Remove what was built here; the cache of the servers stays
 	@cargo clean
+
+docs: cargo ## Generate the pages of docs/ that are made from src
+	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge --example docs
 
 build: cargo
 	@cargo build $(CARGO_FLAGS) --workspace --bins

@@ -6,9 +6,11 @@
 
 mod error;
 mod mapping;
+pub mod template;
 
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
+pub use template::Template;
 
 use crate::sensitive::SecretData;
 

@@ -45,6 +45,8 @@ pub enum Reason {
     SourceDeleted,
     /// The source exists, but not the field of it. Write it in Vault, correct `field`, or set `optional`.
     FieldNotFound,
+    /// A template asks for what is not there, or cannot be carried out. Correct the template, or write in Vault what it asks for.
+    TemplateFailed,
     /// Vault does not answer, or answers with an error of its own, for all paths or for this one. The Secret keeps its last value; recovery
     /// is automatic.
     VaultUnavailable,
@@ -78,7 +80,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Synced,
         Self::LoggedIn,
         Self::Connected,
@@ -97,6 +99,7 @@ impl Reason {
         Self::PathNotFound,
         Self::SourceDeleted,
         Self::FieldNotFound,
+        Self::TemplateFailed,
         Self::VaultUnavailable,
         Self::VaultSealed,
         Self::RateLimited,
@@ -134,6 +137,7 @@ impl Reason {
             Self::PathNotFound => "PathNotFound",
             Self::SourceDeleted => "SourceDeleted",
             Self::FieldNotFound => "FieldNotFound",
+            Self::TemplateFailed => "TemplateFailed",
             Self::VaultUnavailable => "VaultUnavailable",
             Self::VaultSealed => "VaultSealed",
             Self::RateLimited => "RateLimited",

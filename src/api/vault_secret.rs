@@ -115,6 +115,13 @@ pub struct VaultSecretSpec {
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
 
+    /// What begins and ends an action in the templates of data, instead of `{{` and `}}`: two texts that differ, such as `[[` and `]]`. For objects that are shipped in a Helm chart.
+    #[serde(default)]
+    #[schemars(length(max = 2), inner(length(min = 1, max = 8)))]
+    #[x_kube(validation = Rule::new("self.size() == 0 || (self.size() == 2 && self[0] != self[1])").message("templateDelimiters are two that differ, such as [[ and ]]"))]
+    #[x_kube(validation = Rule::new(r"self.all(d, d.matches('^[^\\sA-Za-z0-9_.$]+$'))").message("templateDelimiters must consist of signs, without letters, digits, white space, '_', '.' and '$'"))]
+    pub template_delimiters: Vec<String>,
+
     /// The Secret to write.
     #[serde(default)]
     pub destination: Destination,
@@ -194,8 +201,8 @@ pub enum AuthMethod {
 
 /// One key of the Secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.source) != has(self.value)").message("set exactly one of source and value"))]
-#[x_kube(validation = Rule::new("!has(self.value) || !has(self.field) || self.field == ''").message("field goes with source, not with value"))]
+#[x_kube(validation = Rule::new("[has(self.source), has(self.value), has(self.template)].filter(set, set).size() == 1").message("set exactly one of source, value and template"))]
+#[x_kube(validation = Rule::new("has(self.source) || !has(self.field) || self.field == ''").message("field goes with source, not with value or template"))]
 pub struct DataEntry {
     /// Key in the Secret: letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 253))]
@@ -218,7 +225,12 @@ pub struct DataEntry {
     #[schemars(length(max = 65_536))]
     pub value: Option<String>,
 
-    /// If true, the key is left out when the field does not exist, instead of that being an error.
+    /// A Go template, instead of source and field, with `.NAME.field` for the field of a source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32_768))]
+    pub template: Option<String>,
+
+    /// If true, the key is left out when the field, or what the template asks for, does not exist, instead of that being an error.
     #[serde(default)]
     pub optional: bool,
 }

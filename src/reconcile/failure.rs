@@ -85,6 +85,7 @@ impl Failure {
             | Reason::PathNotFound
             | Reason::SourceDeleted
             | Reason::FieldNotFound
+            | Reason::TemplateFailed
             | Reason::KeyConflict
             | Reason::InvalidKeyName
             | Reason::SecretTooLarge => Some(true),
@@ -135,6 +136,7 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::SecretConflict
         | Reason::NamespaceTerminating => Retry::OnChange,
         Reason::FieldNotFound
+        | Reason::TemplateFailed
         | Reason::KeyConflict
         | Reason::InvalidKeyName
         | Reason::SecretTooLarge => Retry::Interval,

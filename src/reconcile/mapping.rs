@@ -3,8 +3,11 @@
 use super::failure::Failure;
 use crate::api::VaultSecret;
 use crate::api::vault_secret::{ConflictPolicy, DataEntry, DataFrom};
-use crate::render::{self, Content, Mapping};
+use crate::render::{self, Content, Mapping, Template};
 use crate::sensitive::is_pointer;
+
+/// The longest template: the schema counts characters, and these are its bytes.
+const MAX_TEMPLATE_BYTES: usize = 4 * 32_768;
 
 /// The keys that the object asks for; fails where it names a source that it does not have.
 pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
@@ -15,12 +18,14 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
             "{field} names source {name}, which is not one of spec.sources"
         ))
     };
+    let delimiters = delimiters(&spec.template_delimiters)?;
     let mut entries = Vec::with_capacity(spec.data.len());
     for DataEntry {
         key,
         source,
         field,
         value,
+        template,
         optional,
     } in &spec.data
     {
@@ -29,18 +34,19 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
                 "spec.data[{key}].field: in a JSON pointer write ~0 for ~ and ~1 for /; a ~ alone leads nowhere"
             )));
         }
-        let content = match (source, value) {
-            (Some(source), None) if known(source) => Content::Field {
+        let content = match (source, value, template) {
+            (Some(source), None, None) if known(source) => Content::Field {
                 source: source.clone(),
                 field: field.clone(),
             },
-            (Some(source), None) => {
+            (Some(source), None, None) => {
                 return Err(unknown(format!("spec.data[{key}].source"), source));
             }
-            (None, Some(value)) => Content::Literal(value.clone()),
-            (Some(_), Some(_)) | (None, None) => {
+            (None, Some(value), None) => Content::Literal(value.clone()),
+            (None, None, Some(text)) => Content::Template(template_of(key, text, delimiters)?),
+            (_, _, _) => {
                 return Err(Failure::invalid(format!(
-                    "spec.data[{key}]: set exactly one of source and value"
+                    "spec.data[{key}]: set exactly one of source, value and template"
                 )));
             }
         };
@@ -63,6 +69,29 @@ pub fn mapping(object: &VaultSecret) -> Result<Mapping, Failure> {
         copies: spec.data_from.iter().map(copy).collect(),
         conflict_policy,
     })
+}
+
+/// What is wrong with a template whatever the values are is found here, before Vault is asked for anything.
+fn template_of(key: &str, text: &str, delimiters: Option<[&str; 2]>) -> Result<Template, Failure> {
+    if text.len() > MAX_TEMPLATE_BYTES {
+        return Err(Failure::invalid(format!(
+            "spec.data[{key}].template is longer than {MAX_TEMPLATE_BYTES} bytes"
+        )));
+    }
+    Template::parse(text, delimiters)
+        .map_err(|error| Failure::invalid(format!("spec.data[{key}].template: {error}")))
+}
+
+fn delimiters(both: &[String]) -> Result<Option<[&str; 2]>, Failure> {
+    let sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace() && !"_.$".contains(c);
+    let usable = |text: &String| (1..=8).contains(&text.len()) && text.chars().all(sign);
+    match both {
+        [] => Ok(None),
+        [left, right] if left != right && usable(left) && usable(right) => Ok(Some([left, right])),
+        _ => Err(Failure::invalid(
+            "spec.templateDelimiters: set two that differ, of at most 8 signs each, such as [[ and ]]",
+        )),
+    }
 }
 
 fn copy(DataFrom { source }: &DataFrom) -> render::Copy {

@@ -193,6 +193,7 @@ pub fn mapping(error: &MappingError) -> Failure {
         MappingError::KeyConflict { .. } => Reason::KeyConflict,
         MappingError::InvalidKeyName { .. } => Reason::InvalidKeyName,
         MappingError::SecretTooLarge { .. } => Reason::SecretTooLarge,
+        MappingError::Template { .. } => Reason::TemplateFailed,
         MappingError::DuplicateEntry { .. } | MappingError::UnknownSource { .. } => {
             Reason::InvalidSpec
         }

@@ -332,7 +332,7 @@ fn request(object: &VaultSecret) -> String {
         &spec.sources,
         &spec.data,
         &spec.data_from,
-        spec.conflict_policy,
+        (&spec.template_delimiters, spec.conflict_policy),
         spec.destination.secret_type,
     );
     // Plain structs and lists always serialize; if they ever did not, the hash would only be coarser.

@@ -4,6 +4,7 @@
 //! are quoted, escaped and shortened: anybody who may write there could put anything into them.
 
 use super::MAX_KEY_LENGTH;
+use super::template::TemplateError;
 
 /// The most field names that a message lists.
 pub(super) const MAX_NAMES: usize = 20;
@@ -90,6 +91,14 @@ pub enum MappingError {
         /// The source.
         source_name: String,
     },
+    /// A template did not come to its end.
+    #[error("fill key {} by its template: {problem}", quoted(key))]
+    Template {
+        /// The key of the Secret.
+        key: String,
+        /// Where and why.
+        problem: Box<TemplateError>,
+    },
     /// An entry or copy names a source that does not exist.
     #[error(
         "find source {}: spec.sources has no such name; correct the name, or add the source",
@@ -118,14 +127,14 @@ pub enum KeyNameProblem {
     Dots,
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     match name.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{:?}…", &name[..end]),
         None => format!("{name:?}"),
     }
 }
 
-fn only(available: &[String]) -> String {
+pub(super) fn only(available: &[String]) -> String {
     let names: Vec<String> = available.iter().map(|name| quoted(name)).collect();
     match names.len() {
         0 => " (it has no fields)".to_owned(),

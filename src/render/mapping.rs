@@ -3,10 +3,11 @@
 //! Entries always win over copies. Between copies the policy decides; under the default, two copies that bring the
 //! same key are an error, so the order in which somebody lists them never decides over the content of a Secret.
 
-use std::cell::RefCell;
+use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeMap;
 
 use super::error::{MAX_NAMES, MappingError};
+use super::template::{Context, Template};
 use super::{MAX_SECRET_BYTES, check_key_name, check_size, too_large};
 use crate::sensitive::{Children, JsonRef, SecretBytes, SecretData, SecretJson};
 
@@ -44,6 +45,8 @@ pub enum Content {
     },
     /// This very text, which is no secret.
     Literal(String),
+    /// What a template makes of all sources.
+    Template(Template),
 }
 
 /// A bulk copy of every field of one source.
@@ -77,10 +80,11 @@ pub fn render(mapping: &Mapping, sources: &Sources<'_>) -> Result<SecretData, Ma
         conflict_policy,
     } = mapping;
     let documents: Vec<Document<'_>> = sources.iter().map(Document::open).collect();
+    let context = LazyCell::new(|| Context::new(sources));
     let mut data = SecretData::new();
     let mut room = MAX_SECRET_BYTES;
     for entry in entries {
-        let bytes = add_entry(&mut data, entry, &documents)?;
+        let bytes = add_entry(&mut data, entry, &documents, &context)?;
         // Given up here, and not at the end: a large field that hundreds of entries ask for would fill the memory.
         room = match room.checked_sub(bytes) {
             Some(room) => room,
@@ -192,6 +196,7 @@ fn add_entry(
     data: &mut SecretData,
     entry: &Entry,
     documents: &[Document<'_>],
+    context: &LazyCell<Context, impl FnOnce() -> Context>,
 ) -> Result<usize, MappingError> {
     let Entry {
         key,
@@ -205,6 +210,14 @@ fn add_entry(
     })?;
     let value = match content {
         Content::Literal(text) => SecretBytes::from(text.as_str()),
+        Content::Template(template) => match template.render(context) {
+            Ok(value) => value,
+            Err(problem) if *optional && problem.fault.is_absence() => return Ok(0),
+            Err(problem) => {
+                let (key, problem) = (key.clone(), Box::new(problem));
+                return Err(MappingError::Template { key, problem });
+            }
+        },
         Content::Field { source, field } => {
             let document = find(documents, source)?;
             let Some(opened) = &document.content else {

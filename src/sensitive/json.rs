@@ -84,6 +84,11 @@ impl<'a> JsonRef<'a> {
         self.0.get() == "null"
     }
 
+    /// Whether this is a string.
+    pub fn is_string(self) -> bool {
+        self.0.get().starts_with('"')
+    }
+
     /// The members of an object in the order of their names; `None` for anything else.
     pub fn members(self) -> Option<BTreeMap<String, JsonRef<'a>>> {
         self.read_if('{')

@@ -133,6 +133,30 @@ fn the_example_of_a_database_user_becomes_one_that_logs_in() -> Result<()> {
 }
 
 #[test]
+fn the_example_of_a_template_becomes_an_address_with_a_user_that_logs_in() -> Result<()> {
+    run(async |t| {
+        t.database(&DatabaseRole::default()).await?;
+        store(t).await?;
+        let client = t.ground().control_plane().client();
+        for one in example(t, "template")? {
+            objects::apply(client, &one).await?;
+        }
+        t.ready("orders-url").await?;
+        let url = t.secret("orders-url").await?.text("DATABASE_URL")?;
+        let login = url.strip_prefix("postgres://");
+        let login = login.and_then(|rest| rest.strip_suffix("@pg-0.shop/orders"));
+        let (user, password) = login
+            .and_then(|login| login.split_once(':'))
+            .context("the address has no user and password")?;
+        t.ground()
+            .postgres()
+            .await?
+            .can_log_in(user, password)
+            .await
+    })
+}
+
+#[test]
 fn the_example_of_a_secret_id_becomes_one_that_logs_in() -> Result<()> {
     run(async |t| {
         let path = t.approle("ci").await?;

@@ -35,7 +35,7 @@ async fn app_and_reader(t: &Tenant) -> Result<[String; 2]> {
 }
 
 /// How often Vault was asked for a user since then.
-fn issues(t: &Tenant, since: &Mark, path: &str) -> Result<usize> {
+pub fn issues(t: &Tenant, since: &Mark, path: &str) -> Result<usize> {
     Ok(t.vault_requests(since)?.reads().below(path).len())
 }
 

@@ -17,4 +17,5 @@ mod program;
 mod refused;
 mod rollout;
 mod secret;
+mod templates;
 mod values;

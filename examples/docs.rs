@@ -1,0 +1,11 @@
+//! Writes the pages that are made from the source: `make docs`.
+
+use std::fs;
+use std::path::Path;
+
+use vaultbridge::render::template::page::page;
+
+fn main() -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    fs::write(folder.join("templates.md"), page())
+}

@@ -1,0 +1,56 @@
+//! docs/templates.md, the page about the language and its functions, made from the table of functions.
+
+use std::fmt::Write as _;
+
+use super::functions::GROUPS;
+
+/// What stands above the functions.
+const HEAD: &str = include_str!("page.md");
+
+/// The example, which is shown at the top.
+const EXAMPLE: &str = include_str!("../../../deploy/examples/template.yaml");
+
+/// The page.
+pub fn page() -> String {
+    let fence = "```yaml deploy/examples/template.yaml\n";
+    let mut page = HEAD.replace(fence, &format!("{fence}{EXAMPLE}"));
+    for group in GROUPS {
+        let note = if group.note.is_empty() {
+            String::new()
+        } else {
+            format!("{}\n\n", group.note)
+        };
+        // Nothing can be wrong with writing into memory.
+        let _ = write!(
+            page,
+            "\n### {}\n\n{note}| Function | What it gives | Example | Result |\n|---|---|---|---|\n",
+            group.title
+        );
+        for function in group.functions {
+            let signature = format!("{} {}", function.name, function.arguments);
+            let _ = writeln!(
+                page,
+                "| {} | {} | {} | {} |",
+                code(signature.trim()),
+                function.says.replace('|', "\\|"),
+                code(function.example),
+                code(function.result)
+            );
+        }
+    }
+    page
+}
+
+/// Between backticks, in a cell of a table.
+fn code(text: &str) -> String {
+    let text = text.replace('\n', "⏎").replace('|', "\\|");
+    if text.is_empty() {
+        return String::new();
+    }
+    let quoted = text.contains('`') || text.starts_with(' ');
+    if quoted {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
+    }
+}

@@ -1,0 +1,357 @@
+//! Examples and properties of templates.
+
+use proptest::prelude::*;
+use zeroize::Zeroizing;
+
+use super::budget::Budget;
+use super::functions::{Args, all, find, nearest};
+use super::*;
+
+/// What a template makes of one source `db` and one `app`, or the message.
+fn made(text: &str) -> String {
+    made_of(text, &[("app", APP), ("db", DB)])
+}
+
+const APP: &str = r#"{"hosts":["pg-0","pg-1"],"tls.key":"k","nested":{"port":5432,"nothing":null},"nothing":null,"big":12345678901234567890123,"price":1.10,"one":1,"half":0.5}"#;
+const DB: &str = r#"{"username":"orders","password":"a/b c"}"#;
+
+fn made_of(text: &str, sources: &[(&str, &str)]) -> String {
+    let parse = |text: &str| SecretJson::parse(Zeroizing::new(text.to_owned())).unwrap();
+    let parsed: Vec<_> = sources
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (!text.is_empty()).then(|| parse(text))))
+        .collect();
+    let sources: Vec<_> = parsed
+        .iter()
+        .map(|(name, json)| (name.clone(), json.as_ref()))
+        .collect();
+    let rendered = Template::parse(text, None).and_then(|one| one.render(&Context::new(&sources)));
+    match rendered {
+        Ok(value) => String::from_utf8(value.expose().to_vec()).unwrap(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_text_has_the_fields_of_its_sources_in_it() {
+    assert_eq!(
+        made(
+            "postgres://{{ .db.username | urlquery }}:{{ .db.password | urlquery }}@{{ index .app.hosts 0 }}:{{ .app.nested.port }}/"
+        ),
+        "postgres://orders:a%2Fb+c@pg-0:5432/"
+    );
+}
+
+#[test]
+fn every_example_of_a_function_gives_its_result() {
+    for function in all() {
+        assert_eq!(made(function.example), function.result, "{}", function.name);
+    }
+}
+
+#[test]
+fn no_two_functions_have_the_same_name() {
+    let mut names: Vec<&str> = all().map(|function| function.name).collect();
+    names.sort_unstable();
+    let mut unique = names.clone();
+    unique.dedup();
+    assert_eq!(names, unique);
+}
+
+#[test]
+fn numbers_keep_their_digits() {
+    assert_eq!(
+        made("{{ .app.big }} {{ .app.price }} {{ .app.one }} {{ .app.half }}"),
+        "12345678901234567890123 1.10 1 0.5"
+    );
+}
+
+#[test]
+fn what_is_missing_is_told_with_its_place_and_with_what_there_is() {
+    for (text, message) in [
+        (
+            "a\n  {{ .db.pasword }}",
+            r#"line 2, column 6: .db.pasword: source "db" has no field "pasword" (it has "password", "username")"#,
+        ),
+        (
+            "{{ .dbx.password }}",
+            r#"line 1, column 4: .dbx.password: there is no source "dbx" (there is "app", "db")"#,
+        ),
+        (
+            "{{ .app.nothing }}",
+            r#"line 1, column 4: .app.nothing: source "app" has no field "nothing" (it has "big", "half", "hosts", "nested", "one", "price", "tls.key")"#,
+        ),
+        (
+            "{{ .app.nested.prot }}",
+            r#"line 1, column 4: .app.nested.prot: there is no "prot" there"#,
+        ),
+        (
+            "{{ .db.password.x }}",
+            r#"line 1, column 4: .db.password.x: "x" is asked of a text, which has no members"#,
+        ),
+        (
+            "{{ .app.nested.nothing }}",
+            "line 1, column 4: this is null, of which nothing can be written; give it a value with default",
+        ),
+    ] {
+        assert_eq!(made(text), message);
+    }
+}
+
+#[test]
+fn an_optional_source_that_is_absent_is_an_empty_dict() {
+    let text = "{{ with .x }}there{{ else }}absent{{ end }}";
+    assert_eq!(made_of(text, &[("x", "")]), "absent");
+}
+
+#[test]
+fn the_names_of_a_dict_that_a_template_made_are_not_told() {
+    let told = made("{{ $d := dict .db.password 1 }}{{ $d.x }}");
+    assert_eq!(told, r#"line 1, column 35: $d.x: there is no "x" there"#);
+}
+
+#[test]
+fn what_is_wrong_whatever_the_values_are_is_found_by_parsing() {
+    for (text, message) in [
+        ("{{ .db.password", "line 1, column 16: unclosed action"),
+        (
+            "{{ .db.password | b64encode }}",
+            r#"line 1, column 19: there is no function "b64encode" (there is b64enc)"#,
+        ),
+        ("{{ if true }}", "line 1, column 1: a block has no end"),
+        ("a{{ end }}b", "line 1, column 1: a block has no end"),
+        ("a{{ else }}b", "line 1, column 1: a block has no end"),
+        (
+            r#"{{ define "a" }}"#,
+            "line 1, column 1: a block has no end",
+        ),
+        ("{{ if }}{{ end }}", "line 1, column 9: empty command"),
+        ("{{ break }}", "line 1, column 4: break and continue"),
+        (
+            "x {{ if false }}{{ now }}{{ end }}",
+            r#"line 1, column 20: there is no function "now""#,
+        ),
+        (
+            "{{ upper }}",
+            "line 1, column 4: upper takes one argument, and not 0",
+        ),
+        (
+            r#"{{ template "x" . }}"#,
+            r#"line 1, column 4: there is no template "x""#,
+        ),
+    ] {
+        let error = Template::parse(text, None)
+            .err()
+            .map_or_else(String::new, |error| error.to_string());
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+    assert_eq!(nearest("b64encode"), Some("b64enc"));
+}
+
+#[test]
+fn delimiters_may_be_others() {
+    let template = Template::parse("{{ [[ upper `a` ]] }}", Some(["[[", "]]"])).unwrap();
+    let value = template.render(&Context::new(&[])).ok().unwrap();
+    assert_eq!(value.expose(), b"{{ A }}");
+}
+
+#[test]
+fn a_template_that_is_too_much_is_refused_and_always_in_the_same_way() {
+    let doubling = "{{ $x = list $x $x }}".repeat(40);
+    let nested = r#"{{ define "a" }}{{ template "a" }}{{ end }}{{ template "a" }}"#.to_owned();
+    let mut wide = String::new();
+    for level in 0..20 {
+        let call = format!("{{{{ template \"t{}\" }}}}", level + 1).repeat(10);
+        let define = format!("{{{{ define \"t{level}\" }}}}");
+        wide = wide + &define + &call + "{{ end }}";
+    }
+    let wide = wide + r#"{{ define "t20" }}{{ end }}{{ template "t0" }}"#;
+    let long = r#"{{ $x := "aaaaaaaaaaaaaaaa" }}{{ range 30 }}{{ $x = print $x $x }}{{ end }}"#;
+    let deep = "{{ $x := list }}{{ range 5000 }}{{ $x = list $x }}{{ end }}";
+    for (text, bound) in [
+        ("{{ range 9000000000 }}{{ end }}", "100000 steps"),
+        (
+            "{{ range 90000 }}0123456789abcdef{{ end }}",
+            "1048576 bytes",
+        ),
+        (&(String::from("{{ $x := list 1 }}") + &doubling), "2 MiB"),
+        (&nested, "64 levels"),
+        (&wide, "100000 steps"),
+        (long, "1 MiB"),
+        (deep, "200 levels"),
+        (r#"{{ repeat 2000000 "a" }}"#, "1 MiB"),
+        (r#"{{ indent 2000000 "a" }}"#, "1 MiB"),
+        ("{{ until 20000 }}", "10000 numbers"),
+        (
+            r#"{{ list "" "" | join (repeat 900000 "a") | b64enc }}"#,
+            "1 MiB",
+        ),
+        (
+            r#"{{ replace "" (repeat 90000 "a") (repeat 90000 "b") }}"#,
+            "1 MiB",
+        ),
+        (
+            r#"{{ regexReplaceAll "" (repeat 60000 "b") (repeat 60000 "a") }}"#,
+            "1 MiB",
+        ),
+        (
+            r#"{{ regexFindAll ".*[^A-Z]|[A-Z]" (repeat 65000 "A") -1 | len }}"#,
+            "16 MiB",
+        ),
+        (
+            r#"{{ range 5000 }}{{ $x := printf "%65000d" 1 }}{{ end }}"#,
+            "16 MiB",
+        ),
+        (
+            r#"{{ range 5000 }}{{ $x := sha256sum (repeat 90000 "a") }}{{ end }}"#,
+            "16 MiB",
+        ),
+    ] {
+        let told = made(text);
+        assert!(
+            told.contains(bound),
+            "{bound}: {}",
+            &told[..told.len().min(300)]
+        );
+        assert_eq!(told, made(text));
+    }
+}
+
+#[test]
+fn a_template_that_is_nested_as_deep_as_it_may_be_does_not_need_more_stack_than_there_is() {
+    let body = "{{ if true }}".repeat(60) + &"(".repeat(0) + &"{{ end }}".repeat(60);
+    let pipes = format!("{{{{ {} true {} }}}}", "(not ".repeat(30), ")".repeat(30));
+    let text = format!(
+        "{}{pipes}{}",
+        "{{ with list 1 }}".repeat(60),
+        "{{ end }}".repeat(60)
+    );
+    assert_eq!(made(&body), "");
+    assert_eq!(made(&text), "true");
+}
+
+#[test]
+fn only_words_between_quotes_are_shown_by_a_template_that_fails() {
+    assert_eq!(
+        made(r#"{{ fail "no port" }}"#),
+        "line 1, column 4: the template stops here: no port"
+    );
+    let told = made("{{ fail .db.password }}");
+    assert!(told.contains("its words are not shown"), "{told}");
+    let told = made("{{ .db.password | fail }}");
+    assert!(told.contains("its words are not shown"), "{told}");
+}
+
+#[test]
+fn a_dict_in_a_variable_changes_where_it_would_in_go() {
+    assert_eq!(
+        made(r#"{{ $d := dict }}{{ $_ := set $d "a" 1 }}{{ $d | toJson }}"#),
+        r#"{"a":1}"#
+    );
+}
+
+#[test]
+fn what_is_binary_is_refused_with_the_way_out() {
+    let told = made(r#"{{ b64dec "/w==" }}"#);
+    assert!(told.contains("with source and field"), "{told}");
+}
+
+#[test]
+fn the_page_about_templates_is_current() {
+    let written =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/templates.md"));
+    assert!(
+        written.is_ok_and(|written| written == page::page()),
+        "docs/templates.md is not what src/render/template makes; run `make docs`"
+    );
+}
+
+/// What must never be seen.
+const CANARY: &str = "cAnArY";
+const NUMBER: i64 = 918_273_645;
+
+fn canary() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        Just(CANARY.to_owned()),
+        Just(format!("{CANARY}=")),
+        Just(format!("{{\"{CANARY}\": {CANARY}")),
+        Just(format!("[{CANARY}(")),
+        Just(format!("({CANARY}")),
+        Just(format!("%!{CANARY}%d%z")),
+        Just(format!("&{CANARY}: *{CANARY}\n\t- {CANARY}")),
+        Just(format!("http://{CANARY}:%zz@[{CANARY}")),
+        Just(format!(">= {CANARY}")),
+        Just(format!("ä{CANARY}ß")),
+        Just(NUMBER.to_string()),
+        Just(format!("{NUMBER}{NUMBER}{NUMBER}")),
+    ];
+    let leaf = prop_oneof![
+        4 => text.prop_map(Value::from),
+        1 => Just(Value::Int(NUMBER)),
+        1 => Just(Value::Int(-NUMBER)),
+        1 => Just(Value::Int(1)),
+        1 => Just(Value::Float(918_273.645)),
+        1 => Just(Value::Nil),
+        1 => Just(Value::Bool(true)),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            inner.prop_map(|value| {
+                let members = BTreeMap::from([(CANARY.to_owned(), value)]);
+                Value::from(members)
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_error_of_any_function_shows_what_it_was_given(
+        arguments in prop::collection::vec(canary(), 0..5)
+    ) {
+        for function in all() {
+            let mut budget = Budget::new();
+            let called = Args::new(function, &arguments, None, &mut budget)
+                .and_then(|mut args| (function.body)(&mut args));
+            if let Err(fault) = called {
+                let told = fault.to_string();
+                let shows = ["canary", "91827"].iter().any(|one| told.to_lowercase().contains(one));
+                prop_assert!(!shows, "{} says {told}", function.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_error_of_any_template_shows_a_value(
+        names in prop::collection::vec(0..all().count(), 1..4),
+        constant in 0..3_usize,
+    ) {
+        let source = format!(r#"{{"f":"{CANARY}","n":{NUMBER},"l":["{CANARY}"],"d":{{"{CANARY}":"{CANARY}"}}}}"#);
+        let text = names.iter().fold(["{{ .s.f", "{{ .s.l", "{{ .s.d"][constant].to_owned(), |text, index| {
+            let function = all().nth(*index).unwrap();
+            let more = [".s.f", ".s.n", ".s.d"];
+            let count = function.arguments.split_whitespace().count().saturating_sub(1);
+            format!("{text} | {} {}", function.name, more.iter().cycle().take(count).copied().collect::<Vec<_>>().join(" "))
+        }) + " }}{{ .s.d.x }}";
+        let parsed = SecretJson::parse(Zeroizing::new(source)).ok().unwrap();
+        let sources = [("s".to_owned(), Some(&parsed))];
+        if let Ok(template) = Template::parse(&text, None)
+            && let Err(error) = template.render(&Context::new(&sources))
+        {
+            let told = error.to_string();
+            prop_assert!(!told.contains(CANARY) && !told.contains("91827"), "{told}");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_or_the_carrying_out_panic(text in r#"(\{\{-? ?|-?\}\}|[.$|()]|if |end|range |with |[a-z.]{1,6} |"a" |[0-9]{1,3} |\PC){0,12}"#) {
+        let _ = made(&text);
+    }
+}
+
+#[test]
+fn functions_are_found_by_their_names() {
+    assert!(find("b64enc").is_some());
+    assert!(find("now").is_none());
+}
