@@ -171,7 +171,7 @@ pub fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure) -> Vaul
             ));
         }
         None if find(&before.conditions, AUTHENTICATED).is_none() => {
-            let message = "no login was tried yet".into();
+            let message = "not known yet".into();
             verdicts.push((
                 AUTHENTICATED,
                 Verdict {

@@ -350,7 +350,7 @@ fn an_outage_before_the_first_sync_is_not_ready_and_no_login_was_tried() {
             authenticated.status.as_str(),
             authenticated.message.as_str()
         ),
-        ("Unknown", "no login was tried yet")
+        ("Unknown", "not known yet")
     );
 }
 
