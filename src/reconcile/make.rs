@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::resolve::Job;
 use super::settle::Settling;
 use crate::heavy;
+use crate::render::{Content, Entry, Mapping};
 use crate::sensitive::SecretData;
 
 /// Renders what was read and what was issued.
@@ -13,7 +14,8 @@ pub async fn make(
     settled: &[Settling],
     issued: Option<&Issued>,
 ) -> Result<SecretData, Failure> {
-    render(job, build::documents(job, settled, issued)).await
+    let documents = build::documents(job, settled, issued);
+    render(job, job.mapping.clone(), documents).await
 }
 
 /// Renders what was read alone, where there is any: what does not fit of that, nothing need be issued for.
@@ -24,11 +26,17 @@ pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
     let mut documents = build::documents(job, settled, None);
     let issued = job.issued.iter();
     documents.extend(issued.map(|source| (source.name.clone(), None)));
-    render(job, documents).await.map(drop)
+    let mut mapping = job.mapping.clone();
+    // A template may want what is not issued yet.
+    let is_template = |entry: &Entry| matches!(entry.content, Content::Template(_));
+    mapping.entries.retain(|entry| !is_template(entry));
+    if mapping.entries.is_empty() && mapping.copies.is_empty() && mapping != job.mapping {
+        return Ok(()); // an empty mapping would copy everything
+    }
+    render(job, mapping, documents).await.map(drop)
 }
 
-async fn render(job: &Job, documents: Documents) -> Result<SecretData, Failure> {
-    let mapping = job.mapping.clone();
+async fn render(job: &Job, mapping: Mapping, documents: Documents) -> Result<SecretData, Failure> {
     let secrets = documents.iter().filter_map(|(_, secret)| secret.as_ref());
     let bytes = secrets.map(|secret| secret.json().expose().len()).sum();
     let render = move || build::values(&mapping, &documents);
