@@ -190,10 +190,10 @@ fn keys_that_cannot_be_made_are_refused_with_the_fix() -> Result<()> {
   says: ["spec.data[0].key", "253"]
 - at: /spec/data
   bad: [[{ key: a }], [{ key: a, source: app, value: x }]]
-  says: ["spec.data[0]", set exactly one of source and value]
+  says: ["spec.data[0]", "set exactly one of source, value and template"]
 - at: /spec/data
   bad: [[{ key: a, field: f, value: x }]]
-  says: ["spec.data[0]", "field goes with source, not with value"]
+  says: ["spec.data[0]", "field goes with source, not with value or template"]
 - at: /spec/data
   bad: [[{ key: a, source: nope }]]
   says: ["spec:", "data[].source must be the name of one of spec.sources"]
@@ -398,7 +398,7 @@ fn an_explicit_null_means_that_the_field_is_left_out() -> Result<()> {
   says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
 - at: /spec/data
   bad: [[{ key: a, source: null }]]
-  says: ["spec.data[0]", set exactly one of source and value]
+  says: ["spec.data[0]", "set exactly one of source, value and template"]
 "#;
         t.expect_refusals(SMALL, missing).await
     })

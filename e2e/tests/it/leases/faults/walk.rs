@@ -9,7 +9,9 @@ use vaultbridge_e2e::vault_server::DatabaseRole;
 use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, part, run, run_alone};
 
-use super::{PROMPT, another_user, ask, database_user, demand, issues, only_users, sessions, well};
+use crate::rollout::workloads::{found, workload};
+
+use super::{another_user, ask, database_user, demand, issues, only_users, sessions, well};
 
 /// What people do so that the operator comes to a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +219,9 @@ async fn ends_well(t: &Tenant, name: &str, way: Way, old: &str) -> Result<()> {
         }
         Way::Delete => {}
     }
+    if way != Way::Delete {
+        restarted_with_reason(t, name).await?;
+    }
     t.delete("VaultSecret", name).await?;
     t.wait_gone("VaultSecret", name).await?;
     only_users(t, &[]).await
@@ -227,18 +232,39 @@ async fn prepared(t: &Tenant, name: &str, way: Way) -> Result<(String, String)> 
     let path = t.database(&DatabaseRole::default()).await?;
     let plain = json!({ "username": "nobody", "password": "from KV" });
     t.put("plain", plain).await?;
+    workload(t, "Deployment", name, 0, &json!({})).await?;
     if way == Way::Create {
         return Ok((path, String::new()));
     }
-    database_user(t, name, &path, PROMPT).await?;
+    database_user(t, name, &path, RESTARTING).await?;
     let user = well(t, name).await?;
     Ok((path, user))
+}
+
+/// What makes an old user go soon after what uses it was restarted.
+const RESTARTING: &str = "lease: { overlap: 1s, replaced: Revoke }
+rollout: { minInterval: 1s, targets: [{ kind: Deployment, name: db }] }";
+
+/// Sees that what uses the Secret runs with what it holds, and was restarted for nothing else.
+async fn restarted_with_reason(t: &Tenant, name: &str) -> Result<()> {
+    t.reports(name, "RolledOut", "True", "RolledOut").await?;
+    let workload = found(t, "Deployment", name).await?;
+    let object = t.get("VaultSecret", name).await?.context("find it")?;
+    let changes = object["status"]["revision"].as_i64().map(|last| last - 1);
+    let restarts = workload["metadata"]["generation"]
+        .as_i64()
+        .map(|last| last - 1);
+    assert!(
+        restarts <= changes,
+        "{restarts:?} restarts for {changes:?} changes: {workload}"
+    );
+    Ok(())
 }
 
 /// Does what brings the operator to the fault.
 async fn go(t: &Tenant, name: &str, path: &str, way: Way) -> Result<()> {
     match way {
-        Way::Create => drop(ask(t, name, path, PROMPT).await?),
+        Way::Create => drop(ask(t, name, path, RESTARTING).await?),
         Way::Demand | Way::After(_) => demand(t, name, "1").await?,
         Way::TakeBack => {
             demand(t, name, "1").await?;
