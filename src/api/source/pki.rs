@@ -110,7 +110,7 @@ pub struct PrivateKey {
 
     /// Its size in bits, of an ECDSA key: 256 or 384. Left out: 256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = [256, 384]))]
+    #[schemars(extend("enum" = [256, 384]), range(min = 256, max = 384))]
     pub size: Option<i32>,
 }
 
