@@ -90,8 +90,8 @@ fn a_path_that_gives_no_lease_any_more_is_read_again_from_then_on() -> Result<()
             is_static,
         )
         .await?;
-        holds(t, &path, "somebody").await?;
-        t.secret_with("db", "username", "somebody").await?;
+        holds(t, &path, "quebec5romeo").await?;
+        t.secret_with("db", "username", "quebec5romeo").await?;
         let mark = t.mark().await?;
         t.asks(&mark, &path, 3).await?;
         assert_eq!(t.vault_requests(&mark)?.logins().len(), 0);
