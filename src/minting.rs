@@ -169,7 +169,7 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
         // Before anything replaces it: whoever comes after us must know that it has users.
         return Step::Report(entry.accessor);
     }
-    let (mut soonest, mut fence): (Option<Timestamp>, bool) = (None, false);
+    let (mut soonest, mut orphan): (Option<Timestamp>, Option<N>) = (None, None);
     let others = view.entries.iter();
     for entry in others.filter(|entry| Some(entry.accessor) != live && !entry.deferred) {
         match fate(entry, view) {
@@ -177,7 +177,7 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
             Fate::Note(at) => return Step::Retire(entry.accessor, at),
             Fate::Wait(until) => soonest = sooner(soonest, until),
             Fate::Orphan => {
-                fence = true;
+                orphan.get_or_insert(entry.accessor);
                 soonest = sooner(soonest, Some(dead(entry)));
             }
         }
@@ -189,9 +189,11 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
     };
     let full = view.entries.len() >= MOST_ENTRIES;
     match (cause, view.secret) {
-        (Some(_), Some(secret)) if full && fence && secret.ours => Step::Fence,
-        (Some(_), _) if full => match spent(view) {
-            Some(entry) => Step::LetGo(entry.accessor),
+        (Some(_), Some(secret)) if full && orphan.is_some() && secret.ours => Step::Fence,
+        // There is nothing to touch. Should a frozen operator commit this orphan before the new session is there, the Secret has a session without an
+        // entry, which is replaced at once.
+        (Some(_), _) if full => match orphan.or_else(|| spent(view)) {
+            Some(accessor) => Step::LetGo(accessor),
             None => Step::Full(soonest),
         },
         (Some(cause), _) => Step::Issue(cause),
@@ -203,7 +205,7 @@ pub fn decide<N: Copy + Eq>(view: &View<'_, N>) -> Step<N> {
         }
         // No new commit will make the orphan harmless, so the Secret is moved on without one. Not somebody else's, whatever an entry says: nothing
         // can be committed to that anyway.
-        (None, Some(secret)) if fence && secret.ours => Step::Fence,
+        (None, Some(secret)) if orphan.is_some() && secret.ours => Step::Fence,
         (None, _) if view.entries.is_empty() && view.protected => Step::Release,
         (None, _) => Step::Rest(soonest),
     }
@@ -229,13 +231,14 @@ impl<N: Copy + Eq> View<'_, N> {
 
 /// Of the replaced sessions that are left to their end, the one whose time to be kept has been over for longest. It makes room for a new one:
 /// where credentials are replaced more often than they end, nothing else would.
-fn spent<'a, N: Copy + Eq>(view: &View<'a, N>) -> Option<&'a Entry<N>> {
+fn spent<N: Copy + Eq>(view: &View<'_, N>) -> Option<N> {
     let live = view.live();
     let replaced = view.entries.iter().filter(|entry| {
         let over = entry.retire.is_some_and(|at| at <= view.now);
         entry.committed && over && !entry.deferred && Some(entry.accessor) != live
     });
-    replaced.min_by_key(|entry| entry.retire)
+    let first = replaced.min_by_key(|entry| entry.retire)?;
+    Some(first.accessor)
 }
 
 /// What is to become of a session that is not the Secret's.

@@ -242,7 +242,7 @@ fn stray(t: &Tenant) -> Result<usize> {
 }
 
 /// How often the server itself does not know whether it made a user, as its client died while it told the database to keep it: it answers with nothing but
-/// `context canceled`, and has no lease for that user. What was undone with certainty, it says otherwise.
+/// `context canceled` (Vault: `timeout: context canceled`), and has no lease for that user. What was undone with certainty, it says otherwise.
 fn half_done(asked: &VaultRequests, t: &Tenant) -> usize {
     let creds = asked
         .clone()

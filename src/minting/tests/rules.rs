@@ -179,6 +179,44 @@ fn the_replaced_session_whose_time_is_over_for_longest_makes_room_for_a_new_one(
 }
 
 #[test]
+fn an_object_without_a_secret_whose_operators_all_died_begins_another_session_in_the_place_of_the_first()
+ {
+    fn absent<'a>(entries: &'a [Entry<&'a str>]) -> Step<&'a str> {
+        decide(&View {
+            secret: None,
+            ..view(entries)
+        })
+    }
+
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut orphans = names.map(|name| Entry {
+        committed: false,
+        against: None,
+        ..entry(name)
+    });
+    assert_eq!(absent(&orphans[1..]), Step::Issue(Cause::Missing));
+    assert_eq!(absent(&orphans), Step::LetGo("a"));
+    orphans[0].deferred = true;
+    assert_eq!(absent(&orphans), Step::LetGo("b"), "a could not be let go");
+    // A Secret that is not surely ours cannot be touched either.
+    let touching = orphans.map(|orphan| Entry {
+        against: Some("now"),
+        ..orphan
+    });
+    let foreign = Target {
+        version: "now",
+        accessor: None,
+        ours: false,
+    };
+    let of = |ours| View {
+        secret: Some(Target { ours, ..foreign }),
+        ..view(&touching)
+    };
+    assert_eq!(decide(&of(false)), Step::LetGo("b"));
+    assert_eq!(decide(&of(true)), Step::Fence);
+}
+
+#[test]
 fn too_many_sessions_stop_the_issuing_and_nothing_else() {
     let names = ["a", "b", "c", "d", "e", "f", "g", "live"];
     let entries = names.map(|name| Entry {
@@ -192,21 +230,6 @@ fn too_many_sessions_stop_the_issuing_and_nothing_else() {
         ..view(&entries)
     };
     assert_eq!(decide(&due), Step::Full(None));
-    let ends = entries[0].end + CLOCK_MARGIN;
-    let orphans = names.map(|name| Entry {
-        committed: false,
-        against: None,
-        ..entry(name)
-    });
-    let absent = View {
-        secret: None,
-        ..view(&orphans)
-    };
-    assert_eq!(
-        decide(&absent),
-        Step::Full(Some(ends)),
-        "one ends by itself"
-    );
     assert_eq!(decide(&view(&entries)), Step::Rest(None));
 }
 
@@ -368,6 +391,6 @@ fn a_secret_that_is_not_surely_ours_is_never_touched() {
     assert_eq!(seen(&one, true, Wish::Keep), Step::Fence);
     assert_eq!(seen(&one, false, Wish::Keep), Step::Rest(Some(end)));
     assert_eq!(seen(&many, true, Wish::Session(None)), Step::Fence);
-    let full = Step::Full(Some(end));
-    assert_eq!(seen(&many, false, Wish::Session(None)), full);
+    let room = Step::LetGo("a");
+    assert_eq!(seen(&many, false, Wish::Session(None)), room);
 }
