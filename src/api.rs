@@ -13,6 +13,7 @@ pub mod reason;
 pub mod rollout;
 pub mod source;
 pub mod status;
+pub mod template_from;
 pub mod vault_connection;
 pub mod vault_secret;
 
@@ -42,6 +43,9 @@ pub const FINALIZER: &str = "vaultbridge.dev/sessions";
 
 /// The label of Secrets in the operator's namespace that hold sessions of deleted objects.
 pub const ORPHANS_LABEL: &str = "vaultbridge.dev/orphans";
+
+/// The label of ConfigMaps whose texts may be used as templates, with its value.
+pub const TEMPLATE_LABEL: &str = "vaultbridge.dev/templates=true";
 
 /// The annotation by which a person asks for everything anew: each distinct value is one demand.
 pub const FORCE_SYNC: &str = "vaultbridge.dev/force-sync";

@@ -13,6 +13,7 @@ pub mod references;
 pub mod secret_meta;
 pub mod secrets;
 pub mod status;
+pub mod templates;
 pub mod tokens;
 pub mod vault_secrets;
 pub mod workloads;

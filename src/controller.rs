@@ -133,6 +133,7 @@ pub async fn route(mut changes: mpsc::UnboundedReceiver<Change>, context: Arc<Co
                 wake_references(key, CaBundleKind::ConfigMap, &context);
                 Vec::new()
             }
+            Change::Templates(key) => context.objects.with_template_map(key),
         };
         for key in concerned {
             let _ = context.wake.send(key);

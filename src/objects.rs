@@ -34,6 +34,8 @@ struct Summary {
     connection: String,
     service_account: String,
     reads: Vec<Place>,
+    /// The ConfigMaps that it takes templates from.
+    template_maps: BTreeSet<String>,
 }
 
 /// A path in Vault, mount first, however a person spelt it.
@@ -175,6 +177,16 @@ impl Objects {
             .collect()
     }
 
+    /// Objects that take a template from that ConfigMap.
+    pub fn with_template_map(&self, map: &Key) -> Vec<Key> {
+        let inner = self.lock();
+        let objects = inner.namespaces.get(&map.namespace).into_iter().flatten();
+        objects
+            .filter(|(_, summary)| summary.template_maps.contains(&map.name))
+            .map(|(name, _)| Key::new(&map.namespace, name))
+            .collect()
+    }
+
     /// Objects that use that connection.
     pub fn with_connection(&self, connection: &str) -> Vec<(Key, String)> {
         let inner = self.lock();
@@ -288,6 +300,7 @@ impl Summary {
             target: object.target_name().into(),
             connection: object.spec.connection_ref.name.clone(),
             service_account: object.spec.auth.service_account_name.clone(),
+            template_maps: object.template_maps().map(str::to_owned).collect(),
             reads: object
                 .spec
                 .sources

@@ -44,6 +44,7 @@ mod settle;
 mod status;
 mod tend;
 mod tended;
+mod texts;
 mod trigger;
 mod values;
 mod wish;

@@ -62,6 +62,8 @@ const LAYERS: &[(&str, &str)] = &[
 /// The files of `src/reconcile/` that decide, and so are pure.
 const PURE_STEPS: &[&str] = &[
     "resolve",
+    "mapping",
+    "texts",
     "issued",
     "paths",
     "pki",

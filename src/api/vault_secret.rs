@@ -10,6 +10,7 @@ use super::lease::{LeasePolicy, Refresh};
 use super::rollout::Rollout;
 use super::source::Source;
 use super::status::VaultSecretStatus;
+use super::template_from::TemplateFrom;
 
 /// Which Vault paths become which Secret, and as whom they are read.
 #[expect(
@@ -201,8 +202,9 @@ pub enum AuthMethod {
 
 /// One key of the Secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("[has(self.source), has(self.value), has(self.template)].filter(set, set).size() == 1").message("set exactly one of source, value and template"))]
-#[x_kube(validation = Rule::new("has(self.source) || !has(self.field) || self.field == ''").message("field goes with source, not with value or template"))]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.source), has(self.value), has(self.template), has(self.templateFrom)].filter(set, set).size() == 1").message("set exactly one of source, value, template and templateFrom"))]
+#[x_kube(validation = Rule::new("has(self.source) || !has(self.field) || self.field == ''").message("field goes with source, not with value, template or templateFrom"))]
 pub struct DataEntry {
     /// Key in the Secret: letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 253))]
@@ -229,6 +231,10 @@ pub struct DataEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32_768))]
     pub template: Option<String>,
+
+    /// A Go template that several objects share, instead of source and field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_from: Option<TemplateFrom>,
 
     /// If true, the key is left out when the field, or what the template asks for, does not exist, instead of that being an error.
     #[serde(default)]
@@ -270,6 +276,13 @@ impl VaultSecret {
             "" => self.metadata.name.as_deref().unwrap_or_default(),
             name => name,
         }
+    }
+
+    /// The ConfigMaps that it takes templates from, each as often as it is named.
+    pub fn template_maps(&self) -> impl Iterator<Item = &str> {
+        let named = self.spec.data.iter();
+        let named = named.filter_map(|entry| entry.template_from.as_ref());
+        named.map(|from| from.config_map_key_ref.name.as_str())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What we know of the cluster without asking: one cache per kind, filled by a watch.
 //!
-//! Of Secrets, ServiceAccounts, Namespaces and ConfigMaps only metadata is watched, so no value of any Secret ever
-//! enters a cache. All Secrets are watched, not only labelled ones: a foreign Secret in the way is then known before any
+//! Of Secrets, ServiceAccounts, Namespaces and the operator's own ConfigMaps only metadata is watched, so no value of any Secret ever
+//! enters a cache. ConfigMaps with templates are watched whole, but only those that say so by a label. All Secrets are watched, not only labelled ones: a foreign Secret in the way is then known before any
 //! request is made, and a label taken off one of ours is an edit like any other. Of a foreign Secret, only its identity is kept.
 
 mod cache;
@@ -17,9 +17,11 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 pub use self::cache::{Cache, Kept, OwnerOf};
-use self::watches::Sink;
 pub use self::watches::{Lost, Watches, how_to_list, pauses};
+use self::watches::{Sink, how_to_list_whole};
 use super::secret_meta::SecretMeta;
+use super::templates::TemplateTexts;
+use crate::api::TEMPLATE_LABEL;
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,8 @@ pub struct Caches {
     pub namespaces: Cache<NamespaceMeta>,
     /// The ConfigMaps of the operator's namespace.
     pub config_maps: Cache<ConfigMapMeta>,
+    /// The ConfigMaps of all namespaces that bear the label of templates.
+    pub templates: Cache<TemplateTexts>,
 }
 
 /// Something changed that objects may depend on.
@@ -53,6 +57,8 @@ pub enum Change {
     Namespace(String),
     /// A ConfigMap of the operator's namespace appeared, changed or went.
     ConfigMap(Key),
+    /// A ConfigMap with templates appeared, changed or went.
+    Templates(Key),
 }
 
 /// What is kept of a service account.
@@ -110,6 +116,7 @@ impl Caches {
             service_accounts: Cache::new(|_| None),
             namespaces: Cache::new(|_| None),
             config_maps: Cache::new(|_| None),
+            templates: Cache::new(|_| None),
         });
         let mut watches = Watches::default();
         let client = || client.clone();
@@ -118,16 +125,26 @@ impl Caches {
             changes: changes.clone(),
             change,
         };
-        let api = Api::<PartialObjectMeta<Secret>>::all(client());
-        watches.follow(api, sink(Change::Secret), |caches| &caches.secrets);
-        let api = Api::<PartialObjectMeta<ServiceAccount>>::all(client());
+        let api = Api::all(client());
+        let secrets = sink(Change::Secret);
+        watches.follow(api, how_to_list(), secrets, |caches| &caches.secrets);
+        let api = Api::all(client());
         let accounts = sink(Change::ServiceAccount);
-        watches.follow(api, accounts, |caches| &caches.service_accounts);
-        let api = Api::<PartialObjectMeta<Namespace>>::all(client());
+        watches.follow(api, how_to_list(), accounts, |caches| {
+            &caches.service_accounts
+        });
+        let api = Api::all(client());
         let namespaces = sink(|key| Change::Namespace(key.name));
-        watches.follow(api, namespaces, |caches| &caches.namespaces);
-        let api = Api::<PartialObjectMeta<ConfigMap>>::namespaced(client(), operator_namespace);
-        watches.follow(api, sink(Change::ConfigMap), |caches| &caches.config_maps);
+        watches.follow(api, how_to_list(), namespaces, |caches| &caches.namespaces);
+        let api = Api::namespaced(client(), operator_namespace);
+        let config_maps = sink(Change::ConfigMap);
+        watches.follow(api, how_to_list(), config_maps, |caches| {
+            &caches.config_maps
+        });
+        let (api, how) = (Api::all(client()), how_to_list_whole(TEMPLATE_LABEL));
+        watches.follow(api, how, sink(Change::Templates), |caches| {
+            &caches.templates
+        });
         (caches, watches)
     }
 
@@ -138,19 +155,23 @@ impl Caches {
             service_accounts,
             namespaces,
             config_maps,
+            templates,
         } = self;
         tokio::join!(
             secrets.synced(),
             service_accounts.synced(),
             namespaces.synced(),
-            config_maps.synced()
+            config_maps.synced(),
+            templates.synced()
         );
     }
 }
 
 impl Kept for SecretMeta {
-    fn reduce(meta: ObjectMeta) -> Self {
-        Self::reduce(meta)
+    type Object = PartialObjectMeta<Secret>;
+
+    fn reduce(object: Self::Object) -> Self {
+        Self::reduce(object.metadata)
     }
 
     fn is_newer_than(&self, other: &Self) -> bool {
@@ -159,26 +180,40 @@ impl Kept for SecretMeta {
 }
 
 impl Kept for ServiceAccountMeta {
-    fn reduce(meta: ObjectMeta) -> Self {
+    type Object = PartialObjectMeta<ServiceAccount>;
+
+    fn reduce(object: Self::Object) -> Self {
         Self {
-            uid: meta.uid.unwrap_or_default(),
+            uid: object.metadata.uid.unwrap_or_default(),
         }
     }
 }
 
 impl Kept for NamespaceMeta {
-    fn reduce(meta: ObjectMeta) -> Self {
+    type Object = PartialObjectMeta<Namespace>;
+
+    fn reduce(object: Self::Object) -> Self {
         Self {
-            labels: meta.labels.unwrap_or_default(),
-            terminating: meta.deletion_timestamp.is_some(),
+            terminating: object.metadata.deletion_timestamp.is_some(),
+            labels: object.metadata.labels.unwrap_or_default(),
         }
     }
 }
 
+impl Kept for TemplateTexts {
+    type Object = ConfigMap;
+
+    fn reduce(object: Self::Object) -> Self {
+        Self::reduce(object)
+    }
+}
+
 impl Kept for ConfigMapMeta {
-    fn reduce(meta: ObjectMeta) -> Self {
+    type Object = PartialObjectMeta<ConfigMap>;
+
+    fn reduce(object: Self::Object) -> Self {
         Self {
-            resource_version: meta.resource_version.unwrap_or_default(),
+            resource_version: object.metadata.resource_version.unwrap_or_default(),
         }
     }
 }

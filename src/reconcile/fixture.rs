@@ -65,6 +65,7 @@ pub fn fresh() -> Observed {
         record: None,
         rivals: Vec::new(),
         leftovers: Vec::new(),
+        templates: BTreeMap::new(),
         memory: Memory::default(),
         tended: Tended::default(),
         rolled_out: true,

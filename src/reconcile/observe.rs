@@ -1,5 +1,6 @@
 //! Step 1: everything a pass may decide on, read once from the caches and the clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::world::World;
 use crate::api::VaultSecret;
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
 use crate::cluster::secret_meta::is_vault_secret;
+use crate::cluster::templates::TemplateTexts;
 use crate::cluster::{Key, SecretMeta};
 use crate::connections::{Entry, Reachability};
 use crate::objects::Rival;
@@ -37,6 +39,8 @@ pub struct Observed {
     pub rivals: Vec<Rival>,
     /// Secrets that it wrote under names that it does not ask for any more.
     pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
+    /// The ConfigMaps that it takes templates from, those that exist and bear the label, by name.
+    pub templates: TemplateMaps,
     /// What earlier passes noted.
     pub memory: Memory,
     /// What looking after its sessions came to.
@@ -48,6 +52,9 @@ pub struct Observed {
     /// The one clock reading of this pass; one that issues reads it again for what it writes down, and for its report.
     pub now: Timestamp,
 }
+
+/// ConfigMaps with templates, by name.
+pub type TemplateMaps = BTreeMap<String, Arc<TemplateTexts>>;
 
 /// What is known of the connection that an object names.
 #[derive(Clone)]
@@ -84,6 +91,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
         rivals: context.objects.rivals(&target_key, &uid, &named),
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
+        templates: template_maps(&object, context),
         memory: context.memories.get(&uid),
         tended: Tended::default(),
         rolled_out: nothing_waits(&object, record.as_ref(), now),
@@ -93,6 +101,15 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         target,
         record,
     }
+}
+
+fn template_maps(object: &VaultSecret, context: &Context) -> TemplateMaps {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let known = object.template_maps().filter_map(|name| {
+        let texts = context.caches.templates.get(&Key::new(namespace, name))?;
+        Some((name.to_owned(), texts))
+    });
+    known.collect()
 }
 
 /// The record on a Secret, if there is one that can be read.
@@ -185,6 +202,11 @@ impl Observed {
                 .target
                 .as_ref()
                 .map(|secret| (secret.uid.clone(), secret.resource_version.clone())),
+            templates: self
+                .templates
+                .iter()
+                .map(|(name, texts)| (name.clone(), texts.resource_version.clone()))
+                .collect(),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::issued::{self, IssuedJob, LeaseJob};
 use super::mapping::mapping;
-use super::observe::{ConnectionView, Observed};
+use super::observe::{ConnectionView, Observed, TemplateMaps};
 use super::paths;
+use super::texts::texts_of;
 use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
 use crate::api::source::{KvEngineVersion, KvSource, Source};
 use crate::api::vault_secret::AuthMethod;
@@ -129,7 +130,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         .map_err(|error| Failure::invalid(format!("spec.refresh.interval: {error}")))?;
     let (sources, issued) = sources(object)?;
     let lease = issued::lease(object)?;
-    let mapping = mapping(object)?;
+    let mapping = mapping(object, &observed.templates)?;
     let Some(connection) = connection(observed, &key)? else {
         return Ok(None);
     };
@@ -151,7 +152,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         interval: Some(interval).filter(|interval| !interval.is_zero() && !all_pinned),
         read_interval: Some(interval).filter(|interval| !interval.is_zero()),
         jitter_percent: u8::try_from(spec.refresh.jitter_percent).unwrap_or(0),
-        request: request(object),
+        request: request(object, &observed.templates),
         client: connection.client.on_behalf_of(&key.namespace),
         key,
         connection,
@@ -322,8 +323,8 @@ fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
 }
 
 /// Hash of the part of the spec that decides what the Secret holds. How often to look is no part of it, and labels,
-/// annotations and ownership are compared with the Secret itself.
-fn request(object: &VaultSecret) -> String {
+/// annotations and ownership are compared with the Secret itself. Of ConfigMaps only the texts that are used count.
+fn request(object: &VaultSecret, templates: &TemplateMaps) -> String {
     let spec = &object.spec;
     let parts = (
         &spec.connection_ref,
@@ -334,6 +335,7 @@ fn request(object: &VaultSecret) -> String {
         &spec.data_from,
         (&spec.template_delimiters, spec.conflict_policy),
         spec.destination.secret_type,
+        texts_of(object, templates),
     );
     // Plain structs and lists always serialize; if they ever did not, the hash would only be coarser.
     request_hash(&serde_json::to_string(&parts).unwrap_or_default())

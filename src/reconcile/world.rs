@@ -15,4 +15,6 @@ pub struct World {
     pub service_account: Option<String>,
     /// UID and resource version of the Secret to write, if it exists.
     pub target: Option<(String, String)>,
+    /// The ConfigMaps with its templates that exist, each with its resource version.
+    pub templates: Vec<(String, String)>,
 }

@@ -299,6 +299,10 @@ fn the_examples_of_mappings_become_secrets() -> Result<()> {
             ("DB_PORT", "5432"),
             ("everything.json", whole),
         ];
+        let config =
+            "spring:\n  datasource:\n    username: \"orders\"\n    password: \"correct horse\"\n";
+        let config = [("application.yaml", config)];
+        becomes(t, "template-from", "orders-config", &config).await?;
         becomes(t, "data-mapping", "orders-mapped", &mapped).await?;
         let both = [
             ("DB_PASSWORD", "correct horse"),

@@ -1,9 +1,9 @@
 //! Templates make values of what was read, and one that fails harms nobody.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use vaultbridge_e2e::vault_server::DatabaseRole;
-use vaultbridge_e2e::{run, says, source};
+use vaultbridge_e2e::{Tenant, objects, run, says, source};
 
 use crate::leases::issues;
 
@@ -121,6 +121,111 @@ fn what_is_no_template_is_refused_before_vault_is_asked() -> Result<()> {
         let told = t.complains("app", "InvalidSpec").await?;
         says(&told, &["line 1, column 16", "b64encode", "b64enc"])?;
         assert_eq!(t.vault_requests(&mark)?.len(), 0);
+        Ok(())
+    })
+}
+
+/// A `ConfigMap` with that text, with the label or without.
+async fn texts(t: &Tenant, labels: Value, text: &str) -> Result<Value> {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "texts", "namespace": t.name(), "labels": labels },
+        "data": { "greeting": text },
+    });
+    let client = t.ground().control_plane().client();
+    Ok(serde_json::to_value(objects::apply(client, &map).await?)?)
+}
+
+fn shared(field: &str) -> String {
+    format!(
+        "{}\ndata:\n- key: text\n  templateFrom: {{ configMapKeyRef: {{ name: texts, key: {field} }} }}",
+        source("app")
+    )
+}
+
+#[test]
+fn a_text_of_a_config_map_is_a_template_for_all_who_name_it_and_its_edits_are_followed()
+-> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "user": "Otto Normal" })).await?;
+        let labels = json!({ "vaultbridge.dev/templates": "true" });
+        texts(t, labels.clone(), "Dear {{ .app.user }}").await?;
+        for name in ["one", "two"] {
+            t.carry(name, &shared("greeting")).await?;
+            t.ready(name).await?;
+            assert_eq!(t.secret(name).await?.text("text")?, "Dear Otto Normal");
+        }
+        texts(t, labels, "Hail {{ .app.user | upper }}").await?;
+        for name in ["one", "two"] {
+            t.secret_with(name, "text", "Hail OTTO NORMAL").await?;
+            t.ready(name).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_text_that_is_missing_or_no_template_is_named_and_the_secret_waits_for_it_as_it_is()
+-> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "user": "Otto Normal" })).await?;
+        let labels = json!({ "vaultbridge.dev/templates": "true" });
+        t.carry("app", &shared("greeting")).await?;
+        let told = t.complains("app", "InvalidSpec").await?;
+        says(
+            &told,
+            &[
+                "spec.data[text].templateFrom",
+                "ConfigMap texts",
+                "vaultbridge.dev/templates=true",
+            ],
+        )?;
+        texts(t, json!({}), "Dear {{ .app.user }}").await?;
+        texts(t, labels.clone(), "Dear {{ .app.user }}").await?;
+        t.secret_with("app", "text", "Dear Otto Normal").await?;
+        t.ready("app").await?;
+
+        texts(t, labels.clone(), "Dear\n{{ .app.user | uper }}").await?;
+        let told = t.complains("app", "InvalidSpec").await?;
+        says(
+            &told,
+            &["ConfigMap texts", "line 2, column", "uper", "upper"],
+        )?;
+        texts(t, labels.clone(), "Hail {{ .app.user }}").await?;
+        t.secret_with("app", "text", "Hail Otto Normal").await?;
+
+        t.carry("app", &shared("farewell")).await?;
+        let told = t.complains("app", "InvalidSpec").await?;
+        says(&told, &["farewell", "it has greeting"])?;
+        t.delete("ConfigMap", "texts").await?;
+        t.carry("app", &shared("greeting")).await?;
+        t.complains("app", "InvalidSpec").await?;
+        assert_eq!(t.secret("app").await?.text("text")?, "Hail Otto Normal");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_edit_of_a_shared_text_costs_one_reading_and_no_new_credentials() -> Result<()> {
+    run(async |t| {
+        let path = t.database(&DatabaseRole::default()).await?;
+        let labels = json!({ "vaultbridge.dev/templates": "true" });
+        texts(t, labels.clone(), "user {{ .db.username }}").await?;
+        let mark = t.mark().await?;
+        let spec = format!(
+            "sources: [{{ name: db, read: {{ path: {path} }} }}]
+data:
+- {{ key: DB_USER, source: db, field: username }}
+- key: text
+  templateFrom: {{ configMapKeyRef: {{ name: texts, key: greeting }} }}"
+        );
+        t.carry("db", &spec).await?;
+        t.ready("db").await?;
+        let user = t.secret("db").await?.text("DB_USER")?;
+        texts(t, labels, "login {{ .db.username }}").await?;
+        t.secret_with("db", "text", &format!("login {user}"))
+            .await?;
+        assert_eq!(issues(t, &mark, &path)?, 1);
         Ok(())
     })
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::PartialObjectMeta;
+use kube::Resource;
 use kube::runtime::watcher;
 use tokio::sync::watch;
 
@@ -14,8 +13,11 @@ use crate::cluster::secret_meta::SecretMeta;
 
 /// What a cache keeps of an object.
 pub trait Kept: PartialEq {
-    /// Takes from the metadata what decisions need.
-    fn reduce(meta: ObjectMeta) -> Self;
+    /// The object as its watch brings it: of most kinds its metadata alone.
+    type Object: Resource<DynamicType = ()>;
+
+    /// Takes what decisions need.
+    fn reduce(object: Self::Object) -> Self;
 
     /// Whether this is known to be newer than what arrives now. Only kinds that we write ourselves can tell.
     fn is_newer_than(&self, _arriving: &Self) -> bool {
@@ -69,18 +71,15 @@ impl<V: Kept> Cache<V> {
 
     /// Takes in an event of the watch and returns the keys whose object is not what it was; none for the first list,
     /// which everybody waits for anyway.
-    pub(super) fn take_in<K>(
+    pub(super) fn take_in(
         &self,
-        event: watcher::Event<PartialObjectMeta<K>>,
+        event: watcher::Event<V::Object>,
         fresh: &mut HashMap<Key, Arc<V>>,
     ) -> Vec<Key> {
         match event {
             watcher::Event::Init => fresh.clear(),
             watcher::Event::InitApply(object) => {
-                fresh.insert(
-                    Key::of(&object.metadata),
-                    Arc::new(V::reduce(object.metadata)),
-                );
+                fresh.insert(Key::of(object.meta()), Arc::new(V::reduce(object)));
             }
             watcher::Event::InitDone => {
                 let differing = self.replace_all(mem::take(fresh));
@@ -89,13 +88,13 @@ impl<V: Kept> Cache<V> {
                 }
             }
             watcher::Event::Apply(object) => {
-                let key = Key::of(&object.metadata);
-                if self.put(key.clone(), V::reduce(object.metadata)) {
+                let key = Key::of(object.meta());
+                if self.put(key.clone(), V::reduce(object)) {
                     return vec![key];
                 }
             }
             watcher::Event::Delete(object) => {
-                let key = Key::of(&object.metadata);
+                let key = Key::of(object.meta());
                 if self.remove(&key).is_some() {
                     return vec![key];
                 }

@@ -9,7 +9,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -22,6 +21,9 @@ use crate::retry;
 
 /// How many objects a page of a list has.
 const PAGE: u32 = 250;
+
+/// The same of whole objects, which may have a MiB each.
+const PAGE_OF_WHOLE: u32 = 16;
 
 /// The watches, each on a task of its own. They end with this.
 #[derive(Default)]
@@ -49,17 +51,18 @@ pub(super) struct Sink {
 
 impl Watches {
     /// Follows a watch: fills the cache, and tells of whatever changes after the first list.
-    pub(super) fn follow<K, V>(
+    pub(super) fn follow<V>(
         &mut self,
-        api: Api<PartialObjectMeta<K>>,
+        api: Api<V::Object>,
+        how: watcher::Config,
         sink: Sink,
         cache: fn(&Caches) -> &Cache<V>,
     ) where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
         V: Kept + Send + Sync + 'static,
+        V::Object: Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        self.run(K::kind(&()), async move {
-            fill(api, cache(&sink.caches), &sink).await;
+        self.run(V::Object::kind(&()), async move {
+            fill(api, how, cache(&sink.caches), &sink).await;
         });
     }
 
@@ -105,13 +108,21 @@ pub fn how_to_list() -> watcher::Config {
     }
 }
 
+/// The same for whole objects, of which only those with a label are wanted.
+pub(super) fn how_to_list_whole(label: &str) -> watcher::Config {
+    watcher::Config {
+        page_size: Some(PAGE_OF_WHOLE),
+        ..watcher::Config::default().labels(label)
+    }
+}
+
 /// Follows a watch for ever.
-async fn fill<K, V>(api: Api<PartialObjectMeta<K>>, cache: &Cache<V>, sink: &Sink)
+async fn fill<V>(api: Api<V::Object>, how: watcher::Config, cache: &Cache<V>, sink: &Sink)
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     V: Kept,
+    V::Object: Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut events = watcher(api, how_to_list()).backoff(pauses()).boxed();
+    let mut events = watcher(api, how).backoff(pauses()).boxed();
     let mut fresh = HashMap::new();
     while let Some(event) = events.next().await {
         match event {
@@ -122,7 +133,7 @@ where
                 }
             }
             Err(error) => {
-                warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
+                warn!(kind = %V::Object::kind(&()), %error, "watch interrupted, starting it again");
             }
         }
     }

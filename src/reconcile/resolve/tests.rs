@@ -125,12 +125,12 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
         (
             "/data",
             json!([{"key": "a"}]),
-            "spec.data[a]: set exactly one of source, value and template",
+            "spec.data[a]: set exactly one of source, value, template and templateFrom",
         ),
         (
             "/data",
             json!([{"key": "a", "source": "main", "value": "x"}]),
-            "spec.data[a]: set exactly one of source, value and template",
+            "spec.data[a]: set exactly one of source, value, template and templateFrom",
         ),
         (
             "/dataFrom",

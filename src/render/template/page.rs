@@ -7,13 +7,25 @@ use super::functions::GROUPS;
 /// What stands above the functions.
 const HEAD: &str = include_str!("page.md");
 
-/// The example, which is shown at the top.
-const EXAMPLE: &str = include_str!("../../../deploy/examples/template.yaml");
+/// The examples that are shown there.
+const EXAMPLES: [(&str, &str); 2] = [
+    (
+        "template",
+        include_str!("../../../deploy/examples/template.yaml"),
+    ),
+    (
+        "template-from",
+        include_str!("../../../deploy/examples/template-from.yaml"),
+    ),
+];
 
 /// The page.
 pub fn page() -> String {
-    let fence = "```yaml deploy/examples/template.yaml\n";
-    let mut page = HEAD.replace(fence, &format!("{fence}{EXAMPLE}"));
+    let shown = |page: String, (name, text)| {
+        let fence = format!("```yaml deploy/examples/{name}.yaml\n");
+        page.replace(&fence, &format!("{fence}{text}"))
+    };
+    let mut page = EXAMPLES.into_iter().fold(HEAD.to_owned(), shown);
     for group in GROUPS {
         let note = if group.note.is_empty() {
             String::new()

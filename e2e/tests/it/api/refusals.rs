@@ -189,11 +189,17 @@ fn keys_that_cannot_be_made_are_refused_with_the_fix() -> Result<()> {
   bad: [[{ key: $long, value: x }]]
   says: ["spec.data[0].key", "253"]
 - at: /spec/data
-  bad: [[{ key: a }], [{ key: a, source: app, value: x }]]
-  says: ["spec.data[0]", "set exactly one of source, value and template"]
+  bad: [[{ key: a }], [{ key: a, source: app, value: x }], [{ key: a, template: x, templateFrom: { configMapKeyRef: { name: a, key: b } } }]]
+  says: ["spec.data[0]", "set exactly one of source, value, template and templateFrom"]
+- at: /spec/data
+  bad: [[{ key: a, templateFrom: { configMapKeyRef: { name: A_b, key: b } } }]]
+  says: ["spec.data[0].templateFrom.configMapKeyRef.name", "lower-case"]
+- at: /spec/data
+  bad: [[{ key: a, templateFrom: { configMapKeyRef: { name: a, key: b/c } } }]]
+  says: ["spec.data[0].templateFrom.configMapKeyRef.key", "must be a key of a ConfigMap"]
 - at: /spec/data
   bad: [[{ key: a, field: f, value: x }]]
-  says: ["spec.data[0]", "field goes with source, not with value or template"]
+  says: ["spec.data[0]", "field goes with source, not with value, template or templateFrom"]
 - at: /spec/data
   bad: [[{ key: a, source: nope }]]
   says: ["spec:", "data[].source must be the name of one of spec.sources"]
@@ -398,7 +404,7 @@ fn an_explicit_null_means_that_the_field_is_left_out() -> Result<()> {
   says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
 - at: /spec/data
   bad: [[{ key: a, source: null }]]
-  says: ["spec.data[0]", "set exactly one of source, value and template"]
+  says: ["spec.data[0]", "set exactly one of source, value, template and templateFrom"]
 "#;
         t.expect_refusals(SMALL, missing).await
     })

@@ -133,12 +133,17 @@ fn a_missing_right_keeps_it_unready_and_is_named() -> Result<()> {
     run_alone(&GroundOptions::default(), async |t| {
         let client = t.ground().control_plane().client();
         let manifest = objects::read(&operator::project().join("deploy/rbac.yaml"))?;
-        let binding = manifest
+        let role = manifest
             .iter()
-            .find(|object| object["kind"] == "RoleBinding");
-        let binding = binding.context("find the RoleBinding of the manifest")?;
+            .find(|object| object["kind"] == "ClusterRole");
+        let role = role.context("find the ClusterRole of the manifest")?;
+        let mut lacking = role.clone();
+        if let Some(rules) = lacking["rules"].as_array_mut() {
+            rules.retain(|rule| rule["resources"] != json!(["configmaps"]));
+        }
+        assert_ne!(lacking, *role, "a rule was taken out");
         t.operator()?.stop().await?;
-        objects::delete(client, binding).await?;
+        objects::apply(client, &lacking).await?;
         t.operator()?.start_again()?;
         until("the log to name the right", SOON, async || {
             let log = t.operator()?.log()?;
@@ -149,7 +154,7 @@ fn a_missing_right_keeps_it_unready_and_is_named() -> Result<()> {
         .await?;
         assert_eq!(t.operator()?.healthz().await?, 200);
         assert_eq!(t.operator()?.readyz().await?, 503);
-        objects::apply(client, binding).await?;
+        objects::apply(client, role).await?;
         t.operator()?.ready().await
     })
 }

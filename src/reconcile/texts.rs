@@ -1,0 +1,90 @@
+//! Part of step 2: the texts of templates, of the object itself or of ConfigMaps.
+
+use super::failure::Failure;
+use super::observe::TemplateMaps;
+use crate::api::template_from::{ConfigMapKeyRef, TemplateFrom};
+use crate::api::{TEMPLATE_LABEL, VaultSecret};
+use crate::cluster::templates::MAX_TEMPLATE_BYTES;
+use crate::render::Template;
+
+/// A template that stands in the object. What is wrong with it whatever the values are is found here, before Vault is asked for anything.
+pub fn own(key: &str, text: &str, delimiters: Option<[&str; 2]>) -> Result<Template, Failure> {
+    if text.len() > MAX_TEMPLATE_BYTES {
+        return Err(Failure::invalid(format!(
+            "spec.data[{key}].template is longer than {MAX_TEMPLATE_BYTES} bytes"
+        )));
+    }
+    Template::parse(text, delimiters)
+        .map_err(|error| Failure::invalid(format!("spec.data[{key}].template: {error}")))
+}
+
+/// A template of a ConfigMap. Whatever is wrong with it may be mended there, and is then seen at once.
+pub fn shared(
+    key: &str,
+    from: &TemplateFrom,
+    templates: &TemplateMaps,
+    delimiters: Option<[&str; 2]>,
+) -> Result<Template, Failure> {
+    let place = format!("spec.data[{key}].templateFrom");
+    let refused = |words: String| Failure::invalid(format!("{place}: {words}"));
+    let ConfigMapKeyRef { name, key } = &from.config_map_key_ref;
+    let Some(map) = templates.get(name) else {
+        return Err(refused(format!(
+            "there is no ConfigMap {name} in this namespace that bears the label {TEMPLATE_LABEL}; create it, label it, or correct the name"
+        )));
+    };
+    if map.too_long.contains(key) {
+        return Err(refused(format!(
+            "key {key} of ConfigMap {name} is longer than {MAX_TEMPLATE_BYTES} bytes; shorten it"
+        )));
+    }
+    let Some(text) = map.texts.get(key) else {
+        return Err(refused(format!(
+            "ConfigMap {name} has no text under key {key}{}; add it, or correct the key",
+            only(map.texts.keys())
+        )));
+    };
+    Template::parse(text, delimiters)
+        .map_err(|error| refused(format!("key {key} of ConfigMap {name}, {error}")))
+}
+
+/// The first of the keys that there are; the API server has seen to it that they are words.
+fn only<'a>(keys: impl Iterator<Item = &'a String>) -> String {
+    match keys
+        .take(20)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ")
+        .as_str()
+    {
+        "" => String::new(),
+        keys => format!(" (it has {keys})"),
+    }
+}
+
+/// The texts that the object takes from ConfigMaps, by its keys.
+pub fn texts_of<'a>(
+    object: &'a VaultSecret,
+    templates: &'a TemplateMaps,
+) -> Vec<(&'a str, Option<&'a str>)> {
+    let entries = object.spec.data.iter();
+    let shared = entries.filter_map(|entry| {
+        let ConfigMapKeyRef { name, key } = &entry.template_from.as_ref()?.config_map_key_ref;
+        let text = templates.get(name).and_then(|map| map.texts.get(key));
+        Some((entry.key.as_str(), text.map(AsRef::as_ref)))
+    });
+    shared.collect()
+}
+
+/// What begins and ends an action, where that is not `{{` and `}}`.
+pub fn delimiters(both: &[String]) -> Result<Option<[&str; 2]>, Failure> {
+    let sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace() && !"_.$".contains(c);
+    let usable = |text: &String| (1..=8).contains(&text.len()) && text.chars().all(sign);
+    match both {
+        [] => Ok(None),
+        [left, right] if left != right && usable(left) && usable(right) => Ok(Some([left, right])),
+        _ => Err(Failure::invalid(
+            "spec.templateDelimiters: set two that differ, of at most 8 signs each, such as [[ and ]]",
+        )),
+    }
+}
