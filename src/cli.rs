@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand.
 
 mod crd;
+mod render;
 mod run;
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -19,15 +21,17 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Run),
+    Render(render::Render),
     Crd(crd::Crd),
 }
 
 impl Cli {
     /// Does what was asked for.
-    pub fn dispatch(self) -> anyhow::Result<()> {
+    pub fn dispatch(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(run) => run.execute(),
-            Command::Crd(crd) => crd.execute(),
+            Command::Run(run) => run.execute().map(|()| ExitCode::SUCCESS),
+            Command::Render(render) => render.execute(),
+            Command::Crd(crd) => crd.execute().map(|()| ExitCode::SUCCESS),
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod limit;
 pub mod metrics;
 pub mod minting;
 pub mod objects;
+pub mod preview;
 pub mod reconcile;
 pub mod record;
 pub mod render;

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     // One TLS provider for the whole process: a second one in the tree would make the libraries panic at their first use.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().dispatch() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             vaultbridge::cli::complain(&error);
             ExitCode::FAILURE

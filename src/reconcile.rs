@@ -9,6 +9,7 @@ mod build;
 mod certificate;
 mod claim;
 pub mod connection;
+mod context;
 mod decide;
 mod ends;
 mod entries;
@@ -26,6 +27,7 @@ mod mapping;
 mod memory;
 mod mint;
 mod observe;
+pub mod offline;
 mod orphans;
 mod parameters;
 mod paths;
@@ -58,7 +60,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tracing::error;
@@ -83,12 +85,12 @@ use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Guarded, Key};
-use crate::connections::{Connection, Connections};
+use crate::connections::Connections;
 use crate::fault;
 use crate::holdings::Holdings;
 use crate::metrics::Metrics;
 use crate::minting::{Stage, Wish};
-use crate::objects::{Objects, Place, Rival};
+use crate::objects::Objects;
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Mounts, Reads, Sessions};
@@ -358,45 +360,5 @@ async fn bring(
             apply::delete_target(job, claim, context).await?;
             Err(gone)
         }
-    }
-}
-
-impl Context {
-    /// Whether there is a VaultConnection of that name, looked at or not.
-    pub fn connection_exists(&self, name: &str) -> bool {
-        self.connection_store.get(&ObjectRef::new(name)).is_some()
-    }
-
-    /// Somebody met what may be an outage: have the connection probed, unless that is asked for already.
-    pub fn suspect(&self, connection: &Connection) {
-        if connection.probes().suspect() {
-            let _ = self.wake_connection.send(connection.name.clone());
-        }
-    }
-
-    /// Vault holds something new at a place that others may read as well: have them look. Only the same service account
-    /// shares readings, so nobody outside the namespace can be concerned.
-    pub fn nudge_others(&self, finder: &Key, place: &Place) {
-        for (key, uid) in self.objects.reading(&finder.namespace, place) {
-            if key != *finder {
-                self.memories.nudge(&uid);
-                let _ = self.wake.send(key);
-            }
-        }
-    }
-
-    /// Whether the Secret names that object as its owner.
-    pub fn holds(&self, target: &Key, rival: &Rival) -> bool {
-        let secret = self.caches.secrets.get(target);
-        secret.is_some_and(|secret| observe::names_on(&secret).contains(&rival.name))
-    }
-
-    /// Forgets what was kept of an object that is gone.
-    pub fn forget(&self, key: &Key, uid: &str) {
-        self.memories.forget(uid);
-        self.overlay.forget(uid);
-        self.holdings.forget(uid);
-        self.housework.forget(uid);
-        self.metrics.forget_object(&key.namespace, &key.name);
     }
 }

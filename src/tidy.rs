@@ -19,7 +19,8 @@ const FUNCTION_LINES: usize = 60;
 /// Which parts of the library each part may use beside itself.
 const LAYERS: &[(&str, &str)] = &[
     ("main", "cli"),
-    ("cli", "api run schedule telemetry"),
+    ("cli", "api preview run schedule sensitive telemetry"),
+    ("preview", "api cluster reconcile sensitive vault"),
     (
         "run",
         "api cluster connections controller holdings http metrics objects reconcile retry schedule seal sensitive telemetry vault",
@@ -64,6 +65,7 @@ const PURE_STEPS: &[&str] = &[
     "resolve",
     "mapping",
     "texts",
+    "offline",
     "issued",
     "paths",
     "pki",

@@ -23,11 +23,17 @@ pub struct TemplateTexts {
 impl TemplateTexts {
     /// Reduces a ConfigMap to its texts. Binary data is no template.
     pub fn reduce(object: ConfigMap) -> Self {
+        let resource_version = object.metadata.resource_version.unwrap_or_default();
+        Self::of(resource_version, object.data.unwrap_or_default())
+    }
+
+    /// Those of the texts that may be used.
+    pub fn of(resource_version: String, texts: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut reduced = Self {
-            resource_version: object.metadata.resource_version.unwrap_or_default(),
+            resource_version,
             ..Self::default()
         };
-        for (key, text) in object.data.unwrap_or_default() {
+        for (key, text) in texts {
             if text.len() > MAX_TEMPLATE_BYTES {
                 reduced.too_long.insert(key);
             } else {

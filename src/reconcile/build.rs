@@ -305,7 +305,7 @@ fn owner(job: &Job) -> OwnerReference {
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// The keys that the API server insists on for some types, said in our words before it says so in its own.
-fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
+pub fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
     let lacks = |key: &str| !data.contains_key(key);
     let missing = match secret_type {
         SecretType::Opaque => None,

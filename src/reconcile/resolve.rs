@@ -260,7 +260,7 @@ fn login(
 }
 
 /// The sources that may be read again and again, and those that are issued.
-fn sources(object: &VaultSecret) -> Result<(Vec<SourceJob>, Vec<IssuedJob>), Failure> {
+pub fn sources(object: &VaultSecret) -> Result<(Vec<SourceJob>, Vec<IssuedJob>), Failure> {
     let (mut read, mut issued) = (Vec::new(), Vec::new());
     for source in &object.spec.sources {
         match (issued::issued(source)?, &source.kv) {
@@ -302,7 +302,8 @@ fn kv_source(source: &Source, kv: &KvSource) -> Result<SourceJob, Failure> {
     })
 }
 
-fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
+/// The Secret that the object asks for.
+pub fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
     let destination = &object.spec.destination;
     DestinationJob {
         key: Key::new(&key.namespace, object.target_name()),

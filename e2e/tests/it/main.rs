@@ -15,6 +15,7 @@ mod missing;
 mod ownership;
 mod program;
 mod refused;
+mod render;
 mod rollout;
 mod secret;
 mod templates;
