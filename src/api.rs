@@ -6,6 +6,7 @@
 
 pub mod bounded;
 pub mod condition;
+pub mod copy;
 pub mod crd;
 pub mod destination;
 pub mod lease;

@@ -4,12 +4,16 @@
 //! fields of JSON documents become such a map, and refuses beforehand what Kubernetes would refuse, in words that
 //! name the key and the fix. It knows neither Vault nor Kubernetes: sources come in by name, `SecretData` goes out.
 
+mod decode;
 mod error;
 mod mapping;
+mod rename;
 pub mod template;
 
+pub use decode::{Decode, DecodeProblem};
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
+pub use rename::{Case, Selection, Wording, WordingError};
 pub use template::Template;
 
 use crate::sensitive::SecretData;

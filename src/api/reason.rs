@@ -45,6 +45,8 @@ pub enum Reason {
     SourceDeleted,
     /// The source exists, but not the field of it. Write it in Vault, correct `field`, or set `optional`.
     FieldNotFound,
+    /// A value in Vault is not what the object takes it for: it does not decode, or does not suit the type of the Secret. Correct it in Vault, or `decode` or `destination.type`.
+    InvalidValue,
     /// A template asks for what is not there, or cannot be carried out. Correct the template, or write in Vault what it asks for.
     TemplateFailed,
     /// Vault does not answer, or answers with an error of its own, for all paths or for this one. The Secret keeps its last value; recovery
@@ -54,9 +56,9 @@ pub enum Reason {
     VaultSealed,
     /// Vault asked us to slow down. Recovery is automatic.
     RateLimited,
-    /// Two bulk copies bring the same key. Name keys in `data`, or set `conflictPolicy`.
+    /// Two bulk copies bring the same key, or one makes it of two fields. Name keys in `data`, correct `rename`, or set `conflictPolicy`.
     KeyConflict,
-    /// A field's name cannot be a key of a Secret. Name it in `data` under a valid key.
+    /// A field's name, or what `rename` makes of it, cannot be a key of a Secret. Correct `rename`, or name it in `data` under a valid key.
     InvalidKeyName,
     /// The values exceed what a Secret can hold (1,048,576 bytes). Split the object.
     SecretTooLarge,
@@ -80,7 +82,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Synced,
         Self::LoggedIn,
         Self::Connected,
@@ -99,6 +101,7 @@ impl Reason {
         Self::PathNotFound,
         Self::SourceDeleted,
         Self::FieldNotFound,
+        Self::InvalidValue,
         Self::TemplateFailed,
         Self::VaultUnavailable,
         Self::VaultSealed,
@@ -137,6 +140,7 @@ impl Reason {
             Self::PathNotFound => "PathNotFound",
             Self::SourceDeleted => "SourceDeleted",
             Self::FieldNotFound => "FieldNotFound",
+            Self::InvalidValue => "InvalidValue",
             Self::TemplateFailed => "TemplateFailed",
             Self::VaultUnavailable => "VaultUnavailable",
             Self::VaultSealed => "VaultSealed",

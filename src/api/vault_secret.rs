@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::{OBJECT_NAME, OBJECT_NAME_FIX, VAULT_NAMESPACE, VAULT_NAMESPACE_FIX};
+use super::copy::{DataFrom, Decode};
 use super::destination::Destination;
 use super::lease::{LeasePolicy, Refresh};
 use super::rollout::Rollout;
@@ -107,7 +108,7 @@ pub struct VaultSecretSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub data: Vec<DataEntry>,
 
-    /// Sources of which every field becomes a key of the Secret.
+    /// Sources of which all fields, or many, become keys of the Secret.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub data_from: Vec<DataFrom>,
@@ -205,6 +206,7 @@ pub enum AuthMethod {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.source), has(self.value), has(self.template), has(self.templateFrom)].filter(set, set).size() == 1").message("set exactly one of source, value, template and templateFrom"))]
 #[x_kube(validation = Rule::new("has(self.source) || !has(self.field) || self.field == ''").message("field goes with source, not with value, template or templateFrom"))]
+#[x_kube(validation = Rule::new("!has(self.decode) || self.decode == 'None' || (has(self.source) && has(self.field) && self.field != '')").message("decode goes with source and field: a value, a template and all fields together are text already"))]
 pub struct DataEntry {
     /// Key in the Secret: letters, digits, `-`, `_` and `.`.
     #[schemars(length(min = 1, max = 253))]
@@ -221,6 +223,10 @@ pub struct DataEntry {
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub field: String,
+
+    /// How the text of the field is written in Vault: `Base64` and `Base64URL` are decoded.
+    #[serde(default, skip_serializing_if = "Decode::is_none")]
+    pub decode: Decode,
 
     /// A literal, instead of source and field. Not for secrets: whoever may read this object reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,14 +245,6 @@ pub struct DataEntry {
     /// If true, the key is left out when the field, or what the template asks for, does not exist, instead of that being an error.
     #[serde(default)]
     pub optional: bool,
-}
-
-/// A bulk copy: every field of a source becomes a key of the Secret.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-pub struct DataFrom {
-    /// The source to copy.
-    #[schemars(length(min = 1, max = 31))]
-    pub source: String,
 }
 
 /// What happens when two bulk copies bring the same key.

@@ -85,6 +85,7 @@ impl Failure {
             | Reason::PathNotFound
             | Reason::SourceDeleted
             | Reason::FieldNotFound
+            | Reason::InvalidValue
             | Reason::TemplateFailed
             | Reason::KeyConflict
             | Reason::InvalidKeyName
@@ -136,6 +137,7 @@ fn usual_retry(reason: Reason) -> Retry {
         | Reason::SecretConflict
         | Reason::NamespaceTerminating => Retry::OnChange,
         Reason::FieldNotFound
+        | Reason::InvalidValue
         | Reason::TemplateFailed
         | Reason::KeyConflict
         | Reason::InvalidKeyName

@@ -4,8 +4,9 @@ use super::failure::Failure;
 use super::observe::TemplateMaps;
 use super::texts::{delimiters, own, shared};
 use crate::api::VaultSecret;
-use crate::api::vault_secret::{ConflictPolicy, DataEntry, DataFrom};
-use crate::render::{self, Content, Mapping};
+use crate::api::copy::{Case, DataFrom, Decode, Rename};
+use crate::api::vault_secret::{ConflictPolicy, DataEntry};
+use crate::render::{self, Content, Mapping, Selection, Wording};
 use crate::sensitive::is_pointer;
 
 /// The keys that the object asks for; fails where it names a source that it does not have, or a template that is not there.
@@ -22,8 +23,13 @@ pub fn mapping(object: &VaultSecret, templates: &TemplateMaps) -> Result<Mapping
         })
     };
     let entries = spec.data.iter().map(entry).collect::<Result<_, _>>()?;
-    if let Some(copy) = spec.data_from.iter().find(|copy| !known(&copy.source)) {
-        return Err(unknown("spec.dataFrom[].source", &copy.source));
+    let mut copies = Vec::with_capacity(spec.data_from.len());
+    for (at, copy) in spec.data_from.iter().enumerate() {
+        if !known(&copy.source) {
+            let field = format!("spec.dataFrom[{at}].source");
+            return Err(unknown(&field, &copy.source));
+        }
+        copies.push(copied(at, copy)?);
     }
     let conflict_policy = match spec.conflict_policy {
         ConflictPolicy::Error => render::ConflictPolicy::Error,
@@ -32,7 +38,7 @@ pub fn mapping(object: &VaultSecret, templates: &TemplateMaps) -> Result<Mapping
     };
     Ok(Mapping {
         entries,
-        copies: spec.data_from.iter().map(copy).collect(),
+        copies,
         conflict_policy,
     })
 }
@@ -48,6 +54,7 @@ fn content(
         key,
         source,
         field,
+        decode,
         value,
         template,
         template_from,
@@ -58,10 +65,16 @@ fn content(
             "spec.data[{key}].field: in a JSON pointer write ~0 for ~ and ~1 for /; a ~ alone leads nowhere"
         )));
     }
+    if !decode.is_none() && (source.is_none() || field.is_empty()) {
+        return Err(Failure::invalid(format!(
+            "spec.data[{key}].decode goes with source and field: a value, a template and all fields together are text already"
+        )));
+    }
     Ok(match (source, value, template, template_from) {
         (Some(source), None, None, None) if known(source) => Content::Field {
             source: source.clone(),
             field: field.clone(),
+            decode: decoding(*decode),
         },
         (Some(source), None, None, None) => {
             return Err(unknown(&format!("spec.data[{key}].source"), source));
@@ -85,8 +98,55 @@ fn unknown(field: &str, name: &str) -> Failure {
     ))
 }
 
-fn copy(DataFrom { source }: &DataFrom) -> render::Copy {
-    render::Copy {
+/// What is wrong with an expression is found here, whatever fields there are.
+fn copied(at: usize, copy: &DataFrom) -> Result<render::Copy, Failure> {
+    let DataFrom {
+        source,
+        include,
+        exclude,
+        rename,
+        decode,
+    } = copy;
+    let mut wording = Wording {
+        include: include.clone(),
+        exclude: exclude.clone(),
+        rename: None,
+        case: render::Case::None,
+    };
+    if let Some(Rename {
+        find,
+        replace,
+        case,
+    }) = rename
+    {
+        wording.rename = match (find, replace) {
+            (Some(find), Some(replace)) => Some((find.clone(), replace.clone())),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Failure::invalid(format!(
+                    "spec.dataFrom[{at}].rename: set match and replace together; to take a piece away, replace it with an empty text"
+                )));
+            }
+        };
+        wording.case = match case {
+            Case::None => render::Case::None,
+            Case::Upper => render::Case::Upper,
+            Case::Lower => render::Case::Lower,
+        };
+    }
+    let selection = Selection::new(wording)
+        .map_err(|error| Failure::invalid(format!("spec.dataFrom[{at}].{error}")))?;
+    Ok(render::Copy {
         source: source.clone(),
+        selection,
+        decode: decoding(*decode),
+    })
+}
+
+fn decoding(decode: Decode) -> render::Decode {
+    match decode {
+        Decode::None => render::Decode::None,
+        Decode::Base64 => render::Decode::Base64,
+        Decode::Base64Url => render::Decode::Base64Url,
     }
 }

@@ -187,10 +187,11 @@ fn mount(job: &Job, source: &SourceJob, error: &MountError) -> Failure {
 /// The values do not make a Secret.
 pub fn mapping(error: &MappingError) -> Failure {
     let reason = match error {
-        MappingError::FieldMissing { .. } | MappingError::NotAnObject { .. } => {
-            Reason::FieldNotFound
-        }
-        MappingError::KeyConflict { .. } => Reason::KeyConflict,
+        MappingError::FieldMissing { .. }
+        | MappingError::NotAnObject { .. }
+        | MappingError::NothingIncluded { .. } => Reason::FieldNotFound,
+        MappingError::Undecodable { .. } => Reason::InvalidValue,
+        MappingError::KeyConflict { .. } | MappingError::SameKey { .. } => Reason::KeyConflict,
         MappingError::InvalidKeyName { .. } => Reason::InvalidKeyName,
         MappingError::SecretTooLarge { .. } => Reason::SecretTooLarge,
         MappingError::Template { .. } => Reason::TemplateFailed,

@@ -4,6 +4,7 @@
 //! are quoted, escaped and shortened: anybody who may write there could put anything into them.
 
 use super::MAX_KEY_LENGTH;
+use super::decode::{Decode, DecodeProblem};
 use super::template::TemplateError;
 
 /// The most field names that a message lists.
@@ -35,18 +36,71 @@ pub enum MappingError {
     },
     /// Two bulk copies bring the same key, and the policy is to refuse that.
     #[error(
-        "copy key {} once: both source {} and source {} bring it; name it under data, or set conflictPolicy to FirstWins or LastWins",
+        "copy key {} once: both {} and {} bring it; name it under data, leave it out of one copy with exclude, or set conflictPolicy to FirstWins or LastWins",
         quoted(key),
-        quoted(first_source),
-        quoted(second_source)
+        origin(key, first),
+        origin(key, second)
     )]
     KeyConflict {
         /// The key that both bring.
         key: String,
-        /// The one source.
-        first_source: String,
-        /// The other source.
-        second_source: String,
+        /// The source of the one, and its field.
+        first: (String, String),
+        /// The source of the other, and its field.
+        second: (String, String),
+    },
+    /// A copy makes one key of two fields.
+    #[error(
+        "copy key {} once: rename makes it of both field {} and field {} of source {}; correct rename, leave one of them out with exclude, or name the key under data",
+        quoted(key),
+        quoted(first_field),
+        quoted(second_field),
+        quoted(source_name)
+    )]
+    SameKey {
+        /// The key.
+        key: String,
+        /// The source that is copied.
+        source_name: String,
+        /// The one field.
+        first_field: String,
+        /// The other field.
+        second_field: String,
+    },
+    /// No field of a source is what a copy is to include.
+    #[error(
+        "copy fields of source {}: it has none whose whole name matches {}{}; correct dataFrom[].include, or remove that copy",
+        quoted(source_name),
+        any_of(include),
+        only(available)
+    )]
+    NothingIncluded {
+        /// The source that is copied.
+        source_name: String,
+        /// The expressions.
+        include: Vec<String>,
+        /// The fields that the source does have, sorted, at most 20 of them.
+        available: Vec<String>,
+    },
+    /// A value is not written as the object says.
+    #[error(
+        "fill key {}: decode field {} of source {} as {}: {problem}",
+        quoted(key),
+        quoted(field),
+        quoted(source_name),
+        decode.as_str()
+    )]
+    Undecodable {
+        /// The key of the Secret.
+        key: String,
+        /// The source.
+        source_name: String,
+        /// The name or JSON pointer of the field.
+        field: String,
+        /// How it was to be decoded.
+        decode: Decode,
+        /// What is wrong with it.
+        problem: DecodeProblem,
     },
     /// Two entries write the same key.
     #[error(
@@ -58,14 +112,14 @@ pub enum MappingError {
         key: String,
     },
     /// The name of a key is one that Kubernetes refuses.
-    #[error("use {} as a key: {}; {}", quoted(key), problem, rename(source_name.as_deref()))]
+    #[error("use {} as a key: {}; {}", quoted(key), problem, rename(key, copied.as_ref()))]
     InvalidKeyName {
         /// The name as it came.
         key: String,
         /// What is wrong with it.
         problem: KeyNameProblem,
-        /// The copied source that brought it; `None` if an entry of `data` did.
-        source_name: Option<String>,
+        /// The copied source that brought it, and its field; `None` if an entry of `data` did.
+        copied: Option<(String, String)>,
     },
     /// All values together are more than Kubernetes takes.
     #[error(
@@ -143,12 +197,37 @@ pub(super) fn only(available: &[String]) -> String {
     }
 }
 
-fn rename(copied_from: Option<&str>) -> String {
-    match copied_from {
-        Some(source) => format!(
-            "source {} brings it: list the wanted fields under data with keys of your own, or rename the field in Vault",
-            quoted(source)
-        ),
-        None => "correct the key under data".to_owned(),
+/// The most expressions that a message lists.
+const MAX_EXPRESSIONS: usize = 4;
+
+fn any_of(expressions: &[String]) -> String {
+    let shown = expressions.iter().take(MAX_EXPRESSIONS);
+    let shown: Vec<String> = shown.map(|text| quoted(text)).collect();
+    let more = expressions.len() > MAX_EXPRESSIONS;
+    shown.join(" or ") + if more { " or another one" } else { "" }
+}
+
+/// Where a copied key comes from: the source, and its field if that has another name.
+fn origin(key: &str, (source, field): &(String, String)) -> String {
+    if field == key {
+        format!("source {}", quoted(source))
+    } else {
+        format!("field {} of source {}", quoted(field), quoted(source))
+    }
+}
+
+fn rename(key: &str, copied: Option<&(String, String)>) -> String {
+    let Some((source, field)) = copied else {
+        return "correct the key under data".to_owned();
+    };
+    let (source, from) = (quoted(source), quoted(field));
+    if field == key {
+        format!(
+            "source {source} brings it: give it another key with dataFrom[].rename or under data, leave it out with dataFrom[].exclude, or rename the field in Vault"
+        )
+    } else {
+        format!(
+            "that is field {from} of source {source} after rename: correct dataFrom[].rename, leave the field out with exclude, or name it under data"
+        )
     }
 }

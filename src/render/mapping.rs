@@ -1,12 +1,17 @@
 //! The mapping of source fields to the keys of a Secret: single entries, bulk copies, and who wins.
 //!
 //! Entries always win over copies. Between copies the policy decides; under the default, two copies that bring the
-//! same key are an error, so the order in which somebody lists them never decides over the content of a Secret.
+//! same key are an error, so the order in which somebody lists them never decides over the content of a Secret. Within
+//! one copy there is no order that a person wrote, so two of its fields under one key are an error under every policy.
+
+mod copies;
 
 use std::cell::{LazyCell, RefCell};
 use std::collections::BTreeMap;
 
+use super::decode::Decode;
 use super::error::{MAX_NAMES, MappingError};
+use super::rename::Selection;
 use super::template::{Context, Template};
 use super::{MAX_SECRET_BYTES, check_key_name, check_size, too_large};
 use crate::sensitive::{Children, JsonRef, SecretBytes, SecretData, SecretJson};
@@ -16,7 +21,7 @@ use crate::sensitive::{Children, JsonRef, SecretBytes, SecretData, SecretJson};
 pub struct Mapping {
     /// Single keys. They win over copies.
     pub entries: Vec<Entry>,
-    /// Sources of which every field is copied under its own name. A repeated source is copied once.
+    /// Sources of which many fields are copied. A field that two copies bring under one key in one way is there once.
     pub copies: Vec<Copy>,
     /// Who wins when two copies bring the same key.
     pub conflict_policy: ConflictPolicy,
@@ -42,6 +47,8 @@ pub enum Content {
         source: String,
         /// The name of a field, a JSON pointer when it starts with `/`, or empty for all fields as one JSON object.
         field: String,
+        /// How its text is written.
+        decode: Decode,
     },
     /// This very text, which is no secret.
     Literal(String),
@@ -49,11 +56,15 @@ pub enum Content {
     Template(Template),
 }
 
-/// A bulk copy of every field of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A bulk copy of fields of one source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copy {
     /// The name of the source.
     pub source: String,
+    /// Which fields, and under which keys.
+    pub selection: Selection,
+    /// How their texts are written.
+    pub decode: Decode,
 }
 
 /// Who wins when two copies bring the same key.
@@ -91,19 +102,40 @@ pub fn render(mapping: &Mapping, sources: &Sources<'_>) -> Result<SecretData, Ma
             None => return Err(too_large(&data)),
         };
     }
+    let whole: Vec<Copy>;
     let copies = if entries.is_empty() && copies.is_empty() {
-        documents.iter().collect()
+        let sources = sources.iter().map(|(source, _)| source.clone());
+        whole = sources.map(Copy::whole).collect();
+        &whole
     } else {
         copies
-            .iter()
-            .map(|copy| find(&documents, &copy.source))
-            .collect::<Result<_, _>>()?
     };
-    for (key, value) in copy_all(copies, *conflict_policy, &data)? {
+    let mut room = COPIED_BYTES;
+    for (key, (origin, value)) in copies::all(copies, &documents, *conflict_policy, &data)? {
+        let Some(value) = origin.bytes(&key, value)? else {
+            continue;
+        };
+        room = room.saturating_sub(value.len());
         data.insert(key, value);
+        if room == 0 {
+            break;
+        }
     }
     check_size(&data)?;
     Ok(data)
+}
+
+/// At how many bytes copies are given up, though more would only be told of: several of one source can bring its values many times.
+const COPIED_BYTES: usize = 8 * MAX_SECRET_BYTES;
+
+impl Copy {
+    /// Every field, as it is.
+    fn whole(source: String) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
 }
 
 /// A source, opened once however many entries look at it.
@@ -149,16 +181,16 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The bytes of one field, `None` if it is absent.
-    fn field(&self, opened: &Opened<'a>, field: &str) -> Result<Option<SecretBytes>, MappingError> {
+    /// One field, `None` if it is absent.
+    fn field(&self, opened: &Opened<'a>, field: &str) -> Result<Option<JsonRef<'a>>, MappingError> {
         if field.starts_with('/') {
-            return Ok(opened.pointer(field).and_then(JsonRef::to_bytes));
+            return Ok(opened.pointer(field).filter(|value| !value.is_null()));
         }
         let fields = opened.fields.as_ref().ok_or_else(|| self.not_an_object())?;
         if field.is_empty() {
-            return Ok(Some(opened.root.to_json()));
+            return Ok(Some(opened.root));
         }
-        Ok(fields.get(field).and_then(|value| value.to_bytes()))
+        Ok(fields.get(field).copied())
     }
 }
 
@@ -206,7 +238,7 @@ fn add_entry(
     check_key_name(key).map_err(|problem| MappingError::InvalidKeyName {
         key: key.clone(),
         problem,
-        source_name: None,
+        copied: None,
     })?;
     let value = match content {
         Content::Literal(text) => SecretBytes::from(text.as_str()),
@@ -218,12 +250,27 @@ fn add_entry(
                 return Err(MappingError::Template { key, problem });
             }
         },
-        Content::Field { source, field } => {
+        Content::Field {
+            source,
+            field,
+            decode,
+        } => {
             let document = find(documents, source)?;
             let Some(opened) = &document.content else {
                 return Ok(0);
             };
-            match document.field(opened, field)? {
+            let (source, decode) = (source.as_str(), *decode);
+            let origin = Origin {
+                source,
+                field,
+                decode,
+            };
+            let found = match document.field(opened, field)? {
+                Some(whole) if field.is_empty() => Some(whole.to_json()),
+                Some(value) => origin.bytes(key, value)?,
+                None => None,
+            };
+            match found {
                 Some(value) => value,
                 None if *optional => return Ok(0),
                 None => return Err(missing(key, source, field, opened)),
@@ -247,49 +294,26 @@ fn missing(key: &str, source: &str, field: &str, opened: &Opened<'_>) -> Mapping
     }
 }
 
-/// The keys that the copies bring beside those that entries have `taken`.
-fn copy_all(
-    mut copies: Vec<&Document<'_>>,
-    policy: ConflictPolicy,
-    taken: &SecretData,
-) -> Result<SecretData, MappingError> {
-    match policy {
-        // The order means nothing here, so it must not show in the message either.
-        ConflictPolicy::Error => copies.sort_by_key(|document| document.name),
-        ConflictPolicy::FirstWins => {}
-        ConflictPolicy::LastWins => copies.reverse(),
+/// Where a value comes from, and how it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Origin<'a> {
+    source: &'a str,
+    field: &'a str,
+    decode: Decode,
+}
+
+impl Origin<'_> {
+    /// The bytes of the value, `None` if it is `null`.
+    fn bytes(self, key: &str, value: JsonRef<'_>) -> Result<Option<SecretBytes>, MappingError> {
+        let bytes = self.decode.bytes(value);
+        bytes.map_err(|problem| MappingError::Undecodable {
+            key: key.to_owned(),
+            source_name: self.source.to_owned(),
+            field: self.field.to_owned(),
+            decode: self.decode,
+            problem,
+        })
     }
-    let mut won: BTreeMap<&str, (&str, JsonRef<'_>)> = BTreeMap::new();
-    for document in copies {
-        let Some(opened) = &document.content else {
-            continue;
-        };
-        let fields = opened
-            .fields
-            .as_ref()
-            .ok_or_else(|| document.not_an_object())?;
-        for (key, value) in fields {
-            if taken.contains_key(key) {
-                continue;
-            }
-            check_key_name(key).map_err(|problem| MappingError::InvalidKeyName {
-                key: key.clone(),
-                problem,
-                source_name: Some(document.name.to_owned()),
-            })?;
-            let (first_source, _) = *won.entry(key).or_insert((document.name, *value));
-            if policy == ConflictPolicy::Error && first_source != document.name {
-                return Err(MappingError::KeyConflict {
-                    key: key.clone(),
-                    first_source: first_source.to_owned(),
-                    second_source: document.name.to_owned(),
-                });
-            }
-        }
-    }
-    let bytes =
-        |(key, (_, value)): (&str, (_, JsonRef<'_>))| Some((key.to_owned(), value.to_bytes()?));
-    Ok(won.into_iter().filter_map(bytes).collect())
 }
 
 #[cfg(test)]

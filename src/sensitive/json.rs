@@ -84,6 +84,18 @@ impl<'a> JsonRef<'a> {
         self.0.get() == "null"
     }
 
+    /// What it is, in words.
+    pub fn kind(self) -> &'static str {
+        match self.0.get().as_bytes().first() {
+            Some(b'"') => "a text",
+            Some(b'{') => "an object",
+            Some(b'[') => "a list",
+            Some(b't' | b'f') => "true or false",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
     /// Whether this is a string.
     pub fn is_string(self) -> bool {
         self.0.get().starts_with('"')

@@ -85,6 +85,10 @@ async fn store(t: &Tenant) -> Result<()> {
         json!({ "username": "robot", "password": "shall not rust" }),
     )
     .await?;
+    let all = json!({ "db.host": "pg-0.shop", "db.password": "purple ladder", "smtp.host": "mx-0.shop", "test.note": "not to be copied" });
+    t.put("shop/all", all).await?;
+    let encoded = json!({ "keystore": "Z3JlZW4ga2\nV0dGxl\n", "jwk_secret": "Ymx1ZcO_" });
+    t.put("shop/keystore", encoded).await?;
     Ok(())
 }
 
@@ -316,7 +320,18 @@ fn the_examples_of_mappings_become_secrets() -> Result<()> {
             ("password", "correct horse"),
             ("username", "orders"),
         ];
-        becomes(t, "data-from", "orders-merged", &merged).await
+        becomes(t, "data-from", "orders-merged", &merged).await?;
+        let renamed = [
+            ("DB_HOST", "pg-0.shop"),
+            ("DB_PASSWORD", "purple ladder"),
+            ("app-smtp.host", "mx-0.shop"),
+        ];
+        becomes(t, "data-from-rename", "orders-renamed", &renamed).await?;
+        let decoded = [
+            ("orders.p12", "green kettle"),
+            ("signing.key", "blue\u{ff}"),
+        ];
+        becomes(t, "decode", "orders-keystore", &decoded).await
     })
 }
 

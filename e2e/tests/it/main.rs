@@ -4,6 +4,7 @@ mod api;
 mod calm;
 mod canaries;
 mod connection;
+mod copies;
 mod destination;
 mod examples;
 mod faults;

@@ -135,7 +135,34 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
         (
             "/dataFrom",
             json!([{"source": "other"}]),
-            "spec.dataFrom[].source names source other, which is not one of spec.sources",
+            "spec.dataFrom[0].source names source other, which is not one of spec.sources",
+        ),
+    ] {
+        let failure = refused(&edited(path, value));
+        assert_eq!(
+            (failure.reason, failure.message.as_str(), failure.retry),
+            (Reason::InvalidSpec, message, Retry::OnChange)
+        );
+    }
+}
+
+#[test]
+fn copies_that_cannot_be_are_refused_before_any_name_is_held_against_them() {
+    for (path, value, message) in [
+        (
+            "/data",
+            json!([{"key": "a", "source": "main", "decode": "Base64"}]),
+            "spec.data[a].decode goes with source and field: a value, a template and all fields together are text already",
+        ),
+        (
+            "/dataFrom",
+            json!([{"source": "main"}, {"source": "main", "rename": {"match": "a"}}]),
+            "spec.dataFrom[1].rename: set match and replace together; to take a piece away, replace it with an empty text",
+        ),
+        (
+            "/dataFrom",
+            json!([{"source": "main", "rename": {"match": "(a)", "replace": "$2"}}]),
+            "spec.dataFrom[0].rename.replace: name a group that match has: there is no \"2\", it has 1",
         ),
     ] {
         let failure = refused(&edited(path, value));

@@ -209,12 +209,42 @@ fn keys_that_cannot_be_made_are_refused_with_the_fix() -> Result<()> {
 - at: /spec/data
   bad: [[{ key: a, value: x }, { key: a, value: y }]]
   says: ["spec.data[1]", Duplicate value, '"a"']
+- at: /spec/data
+  bad: [[{ key: a, value: x, decode: Base64 }], [{ key: a, template: x, decode: Base64URL }], [{ key: a, source: app, decode: Base64 }]]
+  says: ["spec.data[0]", decode goes with source and field]
+- at: /spec/data
+  bad: [[{ key: a, source: app, field: f, decode: base64 }]]
+  says: ["spec.data[0].decode", '"None", "Base64", "Base64URL"']
+- at: /spec/dataFrom
+  bad: [[{ source: app, include: [""] }], [{ source: app, include: [a, ""] }]]
+  says: ["spec.dataFrom[0].include", at least 1]
+- at: /spec/dataFrom
+  bad: [[{ source: app, exclude: [$expression] }]]
+  says: ["spec.dataFrom[0].exclude[0]", "256"]
+- at: /spec/dataFrom
+  bad: [[{ source: app, include: [$many] }]]
+  says: ["spec.dataFrom[0].include", "Too many: 33", at most 32]
+- at: /spec/dataFrom
+  bad: [[{ source: app, rename: { match: a } }], [{ source: app, rename: { replace: a, case: Upper } }]]
+  says: ["spec.dataFrom[0].rename", set match and replace together]
+- at: /spec/dataFrom
+  bad: [[{ source: app, rename: {} }], [{ source: app, rename: { case: None } }]]
+  says: ["spec.dataFrom[0].rename", "set match and replace, or case, or leave rename out"]
+- at: /spec/dataFrom
+  bad: [[{ source: app, rename: { match: a, replace: $expression } }], [{ source: app, rename: { match: $expression, replace: a } }]]
+  says: ["spec.dataFrom[0].rename", "256"]
+- at: /spec/dataFrom
+  bad: [[{ source: app, rename: { case: upper } }]]
+  says: ["spec.dataFrom[0].rename.case", '"None", "Upper", "Lower"']
 - at: /spec/conflictPolicy
   bad: [Shrug]
   says: [spec.conflictPolicy, '"Error", "FirstWins", "LastWins"']
 "#;
-        t.expect_refusals(SMALL, &keys.replace("$long", &"k".repeat(254)))
-            .await
+        let keys = keys
+            .replace("$long", &"k".repeat(254))
+            .replace("$expression", &"k".repeat(257))
+            .replace("$many", &["a"; 33].join(", "));
+        t.expect_refusals(SMALL, &keys).await
     })
 }
 

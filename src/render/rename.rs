@@ -1,0 +1,311 @@
+//! Which fields of a source a bulk copy takes, and under which keys.
+//!
+//! Whoever may write an object writes the expressions, and whoever may write into Vault the names that they are held against. So both are bounded, and the
+//! expressions are of the class whose time grows with the text only. What is wrong with one is found when it is read, before any name is there.
+
+use std::borrow::Cow;
+
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+use super::MAX_KEY_LENGTH;
+use super::error::quoted;
+
+/// The most bytes of an expression, or of what a name becomes by it: the schema allows 256 characters.
+const MAX_TEXT: usize = 4 * 256;
+
+/// The most expressions in one list.
+const MAX_EXPRESSIONS: usize = 32;
+
+/// The most bytes that one expression, or all of one list, may take in memory.
+const MAX_COMPILED: usize = 512 * 1024;
+
+/// The most bytes of a name that expressions are held against. A longer one matches none: it could hardly become a key, and somebody has to wait meanwhile.
+const MAX_NAME: usize = 1024;
+
+/// The choice as a person wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wording {
+    /// Expressions of which one must match the whole name of a field; none: every field is taken.
+    pub include: Vec<String>,
+    /// Expressions of which none may match the whole name.
+    pub exclude: Vec<String>,
+    /// What to look for in the name, and what to put in its place each time, with `$1` for a group.
+    pub rename: Option<(String, String)>,
+    /// What becomes of the letters of the result.
+    pub case: Case,
+}
+
+/// What becomes of the letters `a` to `z`; other letters cannot be in a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Case {
+    /// They stay as they are.
+    #[default]
+    None,
+    /// They become capitals.
+    Upper,
+    /// They become small.
+    Lower,
+}
+
+/// The choice, ready for use. Two are equal if they are worded alike.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    wording: Wording,
+    include: Option<RegexSet>,
+    exclude: Option<RegexSet>,
+    rename: Option<Renaming>,
+}
+
+#[derive(Debug, Clone)]
+struct Renaming {
+    find: Regex,
+    put: Vec<Piece>,
+}
+
+/// A piece of what a match is replaced with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Group(usize),
+}
+
+/// What is wrong with the wording: the field below the copy, and the problem with its fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct WordingError {
+    field: String,
+    problem: String,
+}
+
+impl PartialEq for Selection {
+    fn eq(&self, other: &Self) -> bool {
+        self.wording == other.wording
+    }
+}
+
+impl Eq for Selection {}
+
+impl Selection {
+    /// Reads the expressions.
+    pub fn new(wording: Wording) -> Result<Self, WordingError> {
+        let rename = wording.rename.as_ref();
+        let rename = rename.map(|(find, put)| renaming(find, put)).transpose()?;
+        Ok(Self {
+            include: set("include", &wording.include)?,
+            exclude: set("exclude", &wording.exclude)?,
+            rename,
+            wording,
+        })
+    }
+
+    /// As it was worded.
+    pub fn wording(&self) -> &Wording {
+        &self.wording
+    }
+
+    /// Whether fields have to be named to be taken.
+    pub fn is_narrow(&self) -> bool {
+        self.include.is_some()
+    }
+
+    /// Whether a field of that name is among those that are to be taken, if it is not excluded.
+    pub fn includes(&self, name: &str) -> bool {
+        let matches = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
+        self.include.as_ref().is_none_or(matches)
+    }
+
+    /// Whether a field of that name is left out in spite of that.
+    pub fn excludes(&self, name: &str) -> bool {
+        let matches = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
+        self.exclude.as_ref().is_some_and(matches)
+    }
+
+    /// The key for a field of that name. It is cut off where it is longer than any key may be, and still too long then.
+    pub fn key<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let key = match &self.rename {
+            Some(rename) if name.len() <= MAX_NAME => Cow::Owned(rename.apply(name)),
+            Some(_) | None => Cow::Borrowed(name),
+        };
+        match self.wording.case {
+            Case::None => key,
+            Case::Upper => Cow::Owned(key.to_ascii_uppercase()),
+            Case::Lower => Cow::Owned(key.to_ascii_lowercase()),
+        }
+    }
+}
+
+impl Renaming {
+    /// The name with each match replaced.
+    fn apply(&self, name: &str) -> String {
+        let (mut key, mut done) = (String::new(), 0);
+        for groups in self.find.captures_iter(name) {
+            let Some(whole) = groups.get(0) else { continue };
+            key.push_str(&name[done..whole.start()]);
+            done = whole.end();
+            for piece in &self.put {
+                match piece {
+                    Piece::Text(text) => key.push_str(text),
+                    // A group that took no part is empty.
+                    Piece::Group(group) => {
+                        key.push_str(groups.get(*group).map_or("", |found| found.as_str()));
+                    }
+                }
+                if key.len() > MAX_KEY_LENGTH {
+                    return key;
+                }
+            }
+        }
+        key.push_str(&name[done..]);
+        key
+    }
+}
+
+fn set(field: &str, expressions: &[String]) -> Result<Option<RegexSet>, WordingError> {
+    let error = |problem: String| WordingError {
+        field: field.to_owned(),
+        problem,
+    };
+    if expressions.is_empty() {
+        return Ok(None);
+    }
+    if expressions.len() > MAX_EXPRESSIONS {
+        let problem = format!("write at most {MAX_EXPRESSIONS} expressions");
+        return Err(error(problem));
+    }
+    for (at, expression) in expressions.iter().enumerate() {
+        check(expression).map_err(|problem| WordingError {
+            field: format!("{field}[{at}]"),
+            problem,
+        })?;
+    }
+    // Each is sound alone, so nothing in it can end the group around it.
+    let whole = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
+    let set = RegexSetBuilder::new(whole).size_limit(MAX_COMPILED).build();
+    set.map(Some).map_err(|problem| error(too_much(&problem)))
+}
+
+fn renaming(find: &str, put: &str) -> Result<Renaming, WordingError> {
+    let error = |field: &str, problem| WordingError {
+        field: format!("rename.{field}"),
+        problem,
+    };
+    check(find).map_err(|problem| error("match", problem))?;
+    let find = RegexBuilder::new(find).size_limit(MAX_COMPILED).build();
+    let find = find.map_err(|problem| error("match", too_much(&problem)))?;
+    let put = pieces(put, &find).map_err(|problem| error("replace", problem))?;
+    Ok(Renaming { find, put })
+}
+
+/// Says what is wrong with an expression, and where.
+fn check(expression: &str) -> Result<(), String> {
+    if expression.is_empty() || expression.len() > MAX_TEXT {
+        return Err(format!("write an expression of 1 to {MAX_TEXT} bytes"));
+    }
+    let (problem, at) = match regex_syntax::parse(expression) {
+        Ok(_) => return Ok(()),
+        Err(regex_syntax::Error::Parse(error)) => {
+            (error.kind().to_string(), error.span().start.offset)
+        }
+        Err(regex_syntax::Error::Translate(error)) => {
+            (error.kind().to_string(), error.span().start.offset)
+        }
+        Err(_) => ("it cannot be read".to_owned(), 0),
+    };
+    let problem = problem.trim_end_matches('.');
+    let at = place(expression, at);
+    Err(format!(
+        "correct the expression {} at its character {at}: {problem}; the syntax is that of RE2, where a sign that stands for itself has a backslash in front",
+        quoted(expression)
+    ))
+}
+
+/// Of a text, the number of the character that begins at that byte, from 1.
+fn place(text: &str, byte: usize) -> usize {
+    text.char_indices().take_while(|(at, _)| *at < byte).count() + 1
+}
+
+/// Of expressions that are sound each: what is wrong with them all the same.
+fn too_much(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => {
+            "write simpler expressions: these take too much memory, which mostly comes of a count such as {1000} or of \\w and its like within one; [A-Za-z0-9_] is smaller".to_owned()
+        }
+        _ => "write the expressions without comments: one of them hides the end of its own group".to_owned(),
+    }
+}
+
+/// Reads what is put in the place of a match: `$1`, `${1}`, `$name` and `${name}` are groups, and `$$` a dollar sign.
+fn pieces(put: &str, find: &Regex) -> Result<Vec<Piece>, String> {
+    if put.len() > MAX_TEXT {
+        return Err(format!("write at most {MAX_TEXT} bytes"));
+    }
+    let mut pieces = Vec::new();
+    let mut rest = put;
+    while let Some(at) = rest.find('$') {
+        let (text, reference) = (&rest[..at], &rest[at + 1..]);
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text.to_owned()));
+        }
+        let offset = put.len() - rest.len() + at;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (piece, after) = if let Some(after) = reference.strip_prefix('$') {
+            (Piece::Text("$".to_owned()), after)
+        } else if let Some(braced) = reference.strip_prefix('{') {
+            let (name, after) = braced.split_once('}').ok_or_else(|| {
+                format!(
+                    "close the brace that opens at character {}",
+                    place(put, offset) + 1
+                )
+            })?;
+            (group(name, find)?, after)
+        } else {
+            let end = reference.find(|c| !is_name(c)).unwrap_or(reference.len());
+            let (name, after) = reference.split_at(end);
+            if name.is_empty() {
+                return Err(format!(
+                    "write $1 or ${{name}} for a group at character {}, or $$ for a dollar sign",
+                    place(put, offset)
+                ));
+            }
+            (group(name, find)?, after)
+        };
+        pieces.push(piece);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned()));
+    }
+    Ok(pieces)
+}
+
+/// The group of that name or number, or what is wrong with it.
+fn group(name: &str, find: &Regex) -> Result<Piece, String> {
+    let number = || {
+        let number = name.parse().ok()?;
+        (number < find.captures_len()).then_some(number)
+    };
+    let named = || find.capture_names().position(|known| known == Some(name));
+    if let Some(group) = number().or_else(named) {
+        return Ok(Piece::Group(group));
+    }
+    let known = find.capture_names().enumerate().skip(1);
+    let known = known.map(|(at, name)| name.map_or_else(|| at.to_string(), str::to_owned));
+    let known: Vec<String> = known.take(9).collect();
+    let has = match known.as_slice() {
+        [] => "has none: put parentheses around what to keep".to_owned(),
+        known => format!("has {}", known.join(", ")),
+    };
+    let digits = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    let (front, end) = name.split_at(name.len() - digits.len());
+    let hint = match (front, end) {
+        ("", _) | (_, "") => String::new(),
+        (number, end) => format!("; write ${{{number}}}{end} if group {number} is meant"),
+    };
+    Err(format!(
+        "name a group that match has: there is no {}, it {has}{hint}",
+        quoted(name)
+    ))
+}
+
+#[cfg(test)]
+mod tests;
