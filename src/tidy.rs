@@ -81,6 +81,7 @@ const PURE_STEPS: &[&str] = &[
     "refusals",
     "failure",
     "build",
+    "build/types",
     "report",
     "status",
     "rollout",

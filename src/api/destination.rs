@@ -48,7 +48,8 @@ pub struct Destination {
     pub missing_source_policy: MissingSourcePolicy,
 }
 
-/// Types of Secret that we write. Never `kubernetes.io/service-account-token` nor bootstrap tokens: those grant power.
+/// Types of Secret that we write, each with values that we can judge. Never `kubernetes.io/service-account-token` nor bootstrap tokens: those grant power.
+/// Nor types of other programs, which take such a Secret for their own.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SecretType {
     /// Any keys.
@@ -60,6 +61,9 @@ pub enum SecretType {
     /// Key `.dockerconfigjson`.
     #[serde(rename = "kubernetes.io/dockerconfigjson")]
     DockerConfigJson,
+    /// Key `.dockercfg`, the older form of the same.
+    #[serde(rename = "kubernetes.io/dockercfg")]
+    DockerCfg,
     /// Keys `username` or `password`.
     #[serde(rename = "kubernetes.io/basic-auth")]
     BasicAuth,
@@ -97,6 +101,7 @@ impl SecretType {
             Self::Opaque => "Opaque",
             Self::Tls => "kubernetes.io/tls",
             Self::DockerConfigJson => "kubernetes.io/dockerconfigjson",
+            Self::DockerCfg => "kubernetes.io/dockercfg",
             Self::BasicAuth => "kubernetes.io/basic-auth",
             Self::SshAuth => "kubernetes.io/ssh-auth",
         }

@@ -1,11 +1,12 @@
 //! Step 7: the exact Secret wanted, and whether that is what stands there already.
 
+pub mod types;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
-use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::observe::Observed;
@@ -23,6 +24,7 @@ use crate::render::{self, Mapping};
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
 use crate::vault::KvSecret;
+use types::{DOCKER_CFG, DOCKER_CONFIG};
 
 /// The Secret wanted.
 pub struct Desired {
@@ -124,11 +126,7 @@ pub fn build(
     observed: &Observed,
     (trigger, keys): (Trigger, &Keys),
 ) -> Result<Desired, Failure> {
-    check_type(
-        &job.destination.key.name,
-        job.destination.secret_type,
-        &data,
-    )?;
+    types::check(job.destination.secret_type, &data, &job.mapping)?;
     let old = observed.record.as_ref();
     let same = old.filter(|old| keys.verify(&old.mac, &mac_context(job), &data));
     let read = settled.iter().map(|one| (&one.name, &one.record));
@@ -301,35 +299,6 @@ fn owner(job: &Job) -> OwnerReference {
     }
 }
 
-/// The key of a registry's credentials.
-const DOCKER_CONFIG: &str = ".dockerconfigjson";
-
-/// The keys that the API server insists on for some types, said in our words before it says so in its own.
-pub fn check_type(name: &str, secret_type: SecretType, data: &SecretData) -> Result<(), Failure> {
-    let lacks = |key: &str| !data.contains_key(key);
-    let missing = match secret_type {
-        SecretType::Opaque => None,
-        SecretType::Tls => {
-            (lacks("tls.crt") || lacks("tls.key")).then_some("the keys tls.crt and tls.key")
-        }
-        SecretType::DockerConfigJson => lacks(DOCKER_CONFIG).then_some("the key .dockerconfigjson"),
-        SecretType::BasicAuth => {
-            (lacks("username") && lacks("password")).then_some("the key username or password")
-        }
-        SecretType::SshAuth => lacks("ssh-privatekey").then_some("the key ssh-privatekey"),
-    };
-    if let Some(missing) = missing {
-        return Err(refusals::missing_keys(secret_type, missing));
-    }
-    // The API server would quote what it stumbles over, which is a piece of the value.
-    match data.get(DOCKER_CONFIG) {
-        Some(config) if secret_type == SecretType::DockerConfigJson && !is_json_object(config) => {
-            Err(refusals::no_json_object(name, DOCKER_CONFIG))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// Something in the place of each value that is known by its key, and of each that the type insists on.
 pub fn placeholders(job: &Job) -> SecretData {
     let entries = job.mapping.entries.iter();
@@ -338,17 +307,13 @@ pub fn placeholders(job: &Job) -> SecretData {
         SecretType::Opaque => &[],
         SecretType::Tls => &[("tls.crt", ""), ("tls.key", "")],
         SecretType::DockerConfigJson => &[(DOCKER_CONFIG, "{}")],
+        SecretType::DockerCfg => &[(DOCKER_CFG, "{}")],
         SecretType::BasicAuth => &[("username", "")],
         SecretType::SshAuth => &[("ssh-privatekey", "")],
     };
     let insisted = insisted.iter();
     let insisted = insisted.map(|(key, value)| ((*key).to_owned(), SecretBytes::from(*value)));
     keys.chain(insisted).collect()
-}
-
-fn is_json_object(bytes: &SecretBytes) -> bool {
-    serde_json::from_slice::<&RawValue>(bytes.expose())
-        .is_ok_and(|value| value.get().starts_with('{'))
 }
 
 #[cfg(test)]

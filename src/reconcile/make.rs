@@ -1,6 +1,6 @@
 //! Step 7, the part whose length somebody else decides: the values of the Secret.
 
-use super::build::{self, Documents, Issued};
+use super::build::{self, Documents, Issued, types};
 use super::failure::Failure;
 use super::resolve::Job;
 use super::settle::Settling;
@@ -20,6 +20,7 @@ pub async fn make(
 
 /// Renders what was read alone, where there is any: what does not fit of that, nothing need be issued for.
 pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
+    types::check_mapping(job.destination.secret_type, &job.mapping)?;
     if settled.is_empty() {
         return Ok(());
     }

@@ -141,7 +141,7 @@ impl Plan {
             annotations,
             ..
         } = self.destination;
-        build::check_type(&key.name, secret_type, &data)?;
+        build::types::check(secret_type, &data, &self.mapping)?;
         labels.insert(MANAGED_BY.into(), MANAGER.into());
         Ok(Rendered {
             namespace: key.namespace,

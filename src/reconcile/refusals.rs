@@ -211,12 +211,13 @@ pub fn missing_keys(secret_type: SecretType, missing: &str) -> Failure {
     Failure::new(Reason::FieldNotFound, message)
 }
 
-/// A value that the API server would refuse, quoting a piece of it.
-pub fn no_json_object(name: &str, key: &str) -> Failure {
+/// A value that does not suit the type of the Secret.
+pub fn unsuitable(secret_type: SecretType, key: &str, origin: &str, problem: &str) -> Failure {
     let message = format!(
-        "the API server would refuse Secret {name}: the value under {key} is no JSON object; correct it in Vault, or name another field under spec.data"
+        "a Secret of type {} cannot have this value of {key} ({origin}): it {problem}; correct it in Vault, or name another field under spec.data",
+        secret_type.as_str()
     );
-    Failure::new(Reason::AdmissionDenied, message)
+    Failure::new(Reason::InvalidValue, message)
 }
 
 /// The API server did not write the Secret.

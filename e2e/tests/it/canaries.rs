@@ -90,7 +90,7 @@ fn failures() -> Vec<(&'static str, Value)> {
         ),
         ("PathNotFound", object("no-path", &["absent"], &json!({}))),
         (
-            "AdmissionDenied",
+            "InvalidValue",
             object(
                 "no-docker",
                 &["not-json"],

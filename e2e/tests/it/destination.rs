@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use vaultbridge_e2e::certificates::Authority;
 use vaultbridge_e2e::{SecretView, Tenant, run, source};
 
 /// A ready object `app` with one key, and this destination.
@@ -106,24 +107,33 @@ fn a_label_of_ours_that_somebody_takes_away_or_changes_comes_back() -> Result<()
     })
 }
 
-/// A type of Secret: its name, and fields that make one.
-type Kind = (&'static str, &'static [(&'static str, &'static str)]);
+/// A type of Secret, and fields that make one.
+type Kind = (&'static str, Vec<(&'static str, String)>);
 
-const KINDS: [Kind; 4] = [
-    (
-        "kubernetes.io/tls",
-        &[("tls.crt", "a certificate"), ("tls.key", "a private key")],
-    ),
-    (
-        "kubernetes.io/dockerconfigjson",
-        &[(".dockerconfigjson", r#"{"auths":{}}"#)],
-    ),
-    ("kubernetes.io/basic-auth", &[("username", "orders")]),
-    (
-        "kubernetes.io/ssh-auth",
-        &[("ssh-privatekey", "a key for ssh")],
-    ),
-];
+fn kinds() -> Result<Vec<Kind>> {
+    let pair = Authority::new("shop")?.server(&["orders.shop"])?;
+    let auths = r#"{"auths":{"registry.shop":{"auth":"cm9ib3Q6d2FscnVz"}}}"#;
+    let older = r#"{"registry.shop":{"username":"robot","password":"walrus"}}"#;
+    Ok(vec![
+        (
+            "kubernetes.io/tls",
+            vec![("tls.crt", pair.certificate), ("tls.key", pair.key.clone())],
+        ),
+        (
+            "kubernetes.io/dockerconfigjson",
+            vec![(".dockerconfigjson", auths.to_owned())],
+        ),
+        (
+            "kubernetes.io/dockercfg",
+            vec![(".dockercfg", older.to_owned())],
+        ),
+        (
+            "kubernetes.io/basic-auth",
+            vec![("username", "orders".to_owned())],
+        ),
+        ("kubernetes.io/ssh-auth", vec![("ssh-privatekey", pair.key)]),
+    ])
+}
 
 #[test]
 fn every_type_says_which_keys_it_misses_and_is_written_once_they_are_there() -> Result<()> {
@@ -131,7 +141,8 @@ fn every_type_says_which_keys_it_misses_and_is_written_once_they_are_there() -> 
         t.put("app", json!({ "other": "not what is needed" }))
             .await?;
         let name = |kind: &'static str| kind.trim_start_matches("kubernetes.io/");
-        for (kind, fields) in KINDS {
+        let kinds = kinds()?;
+        for &(kind, ref fields) in &kinds {
             let spec = format!("{}\ndestination: {{ type: {kind} }}", source("app"));
             t.carry(name(kind), &spec).await?;
             let mut words = vec![kind, "spec.data", "spec.destination.type"];
@@ -141,18 +152,64 @@ fn every_type_says_which_keys_it_misses_and_is_written_once_they_are_there() -> 
             let written = t.secret_now(name(kind)).await?;
             assert!(written.is_none(), "{kind} was written");
         }
-        let all = KINDS.iter().flat_map(|(_, fields)| fields.iter());
+        let all = kinds.iter().flat_map(|(_, fields)| fields.iter());
         let all: serde_json::Map<String, Value> = all
-            .map(|(key, value)| ((*key).to_owned(), (*value).into()))
+            .map(|(key, value)| ((*key).to_owned(), value.as_str().into()))
             .collect();
         t.put("app", all.into()).await?;
-        for (kind, fields) in KINDS {
+        for &(kind, ref fields) in &kinds {
             let secret = t.secret(name(kind)).await?;
             assert_eq!(secret.kind(), kind);
             for (key, value) in fields {
                 assert_eq!(secret.text(key)?, *value, "{kind}");
             }
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_value_that_does_not_suit_the_type_is_told_and_the_secret_stays_as_it_was() -> Result<()> {
+    run(async |t| {
+        let authority = Authority::new("shop")?;
+        let pair = authority.server(&["orders.shop"])?;
+        let other = authority.server(&["orders.shop"])?;
+        t.put("app", json!({ "crt": pair.certificate, "key": pair.key }))
+            .await?;
+        let spec = format!(
+            "{}\ndata: [{{ key: tls.crt, source: app, field: crt }}, {{ key: tls.key, source: app, field: key }}]\ndestination: {{ type: kubernetes.io/tls }}",
+            source("app")
+        );
+        t.carry("app", &spec).await?;
+        t.ready("app").await?;
+        for (crt, key, word) in [
+            (&pair.certificate, &other.key, "of different pairs"),
+            (
+                &pair.certificate,
+                &pair.key.replace('\n', ""),
+                "lost its line ends",
+            ),
+            (&pair.key, &pair.key, "has no certificate"),
+        ] {
+            t.put("app", json!({ "crt": crt, "key": key })).await?;
+            let object = t
+                .wait("VaultSecret", "app", "to complain of the value", |object| {
+                    object["status"]["conditions"].to_string().contains(word)
+                })
+                .await?;
+            let told = object["status"].to_string();
+            let words = [
+                "InvalidValue",
+                "kubernetes.io/tls",
+                "of source",
+                "spec.data",
+            ];
+            vaultbridge_e2e::says(&told, &words)?;
+            assert_eq!(t.secret("app").await?.text("tls.key")?, pair.key);
+        }
+        t.put("app", json!({ "crt": other.certificate, "key": other.key }))
+            .await?;
+        t.secret_with("app", "tls.key", &other.key).await?;
         Ok(())
     })
 }

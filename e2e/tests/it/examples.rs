@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use vaultbridge_e2e::certificates::Authority;
 use vaultbridge_e2e::ground::JWT_AUTH;
 use vaultbridge_e2e::operator::{NAMESPACE, project};
 use vaultbridge_e2e::vault_server::{DatabaseRole, Listener, Role};
@@ -354,6 +355,36 @@ fn the_example_of_a_destination_makes_a_typed_secret_that_stays() -> Result<()> 
             metadata.owner_references, None,
             "a Secret that stays has no owner"
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn the_examples_of_types_become_secrets_of_these_types() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        let pair = Authority::new("shop")?.server(&["orders.shop"])?;
+        let fields = json!({ "certificate": pair.certificate, "private_key": pair.key });
+        t.put("shop/tls", fields).await?;
+        t.put("shop/git", json!({ "key": pair.key })).await?;
+        let both = [("tls.crt", &*pair.certificate), ("tls.key", &*pair.key)];
+        becomes(t, "tls", "orders-tls-stored", &both).await?;
+        becomes(t, "ssh", "orders-git", &[("ssh-privatekey", &pair.key)]).await?;
+        let login = r#"{"auths": {"registry.example.com": {"username": "robot", "password": "shall not rust"}}}"#;
+        becomes(
+            t,
+            "docker-config",
+            "orders-pull",
+            &[(".dockerconfigjson", login)],
+        )
+        .await?;
+        for (name, kind) in [
+            ("orders-tls-stored", "kubernetes.io/tls"),
+            ("orders-git", "kubernetes.io/ssh-auth"),
+            ("orders-pull", "kubernetes.io/dockerconfigjson"),
+        ] {
+            assert_eq!(t.secret(name).await?.kind(), kind);
+        }
         Ok(())
     })
 }

@@ -85,12 +85,8 @@ fn a_value_that_the_type_does_not_admit_is_refused_without_showing_it() -> Resul
             source("app")
         );
         t.carry("app", &spec).await?;
-        t.complains_with(
-            "app",
-            "AdmissionDenied",
-            &["Secret app", ".dockerconfigjson"],
-        )
-        .await?;
+        let words = [".dockerconfigjson", "copied from a source", "is no JSON"];
+        t.complains_with("app", "InvalidValue", &words).await?;
         t.ground().ensure_no_leak().await?;
         t.put("app", json!({ ".dockerconfigjson": r#"{"auths":{}}"# }))
             .await?;
