@@ -31,7 +31,7 @@ dependencies() {
 
 unit() { cargo test $flags --workspace --lib --bins --quiet; }
 
-components() { ground components etcd kubernetes kwok postgres "$server"; }
+components() { ground components etcd golden kubernetes kwok postgres "$server"; }
 
 e2e() {
   cargo build $flags --workspace --bins --quiet &&

@@ -72,6 +72,18 @@ pub static KWOK: Part = Part {
     own: None,
 };
 
+/// Go's own templates with sprig, which ours are compared with.
+pub static GOLDEN: Part = Part {
+    name: "golden",
+    pins: &["go.mod", "go.sum", "main.go", "helpers.go"],
+    recipe: Recipe::Go {
+        packages: &["."],
+        ldflags: "-s -w",
+    },
+    programs: &["golden"],
+    own: None,
+};
+
 /// The OpenBao server.
 pub static OPENBAO: Part = Part {
     name: "openbao",
@@ -133,8 +145,9 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 7] = [
+pub static ALL: [&Part; 8] = [
     &ETCD,
+    &GOLDEN,
     &KUBERNETES,
     &KWOK,
     &OPENBAO,

@@ -115,12 +115,13 @@ impl Parsed {
 /// Reads the text. The engine's parser takes a block without its end for one that ends with the text, and an `end` too many for the end of it; so
 /// the text gets an action of ours at its end, which has to come out there again.
 fn read(text: &str, left: &str, right: &str) -> Result<(ListNode, Vec<DefineNode>), TemplateError> {
-    let marked = format!("{text}{left} nil {right}");
     let read = Parser::new(text, left, right).and_then(Parser::parse);
-    read.map_err(|error| syntax(&error))?;
-    let read = Parser::new(&marked, left, right).and_then(Parser::parse);
-    let (mut main, defines) = read.map_err(|error| syntax(&error))?;
-    match main.nodes.pop() {
+    let (main, defines) = read.map_err(|error| syntax(&error))?;
+    // Between them the end of a line: the last sign of the text must not become a part of ours.
+    let marked = format!("{text}\n{left} nil {right}");
+    let marked = Parser::new(&marked, left, right).and_then(Parser::parse);
+    let (mut marked, _) = marked.map_err(|error| syntax(&error))?;
+    match marked.nodes.pop() {
         Some(Node::Action(mark)) if mark.pos.offset >= text.len() => Ok((main, defines)),
         Some(_) | None => {
             let words = "a block has no end, or there is an end or else too many".to_owned();

@@ -6,37 +6,43 @@ use super::Parsed;
 use super::error::{Fault, TemplateError};
 use super::functions;
 
-/// Functions that are not there or take another number of arguments, and templates that are not there.
+/// Functions that are not there or take another number of arguments, templates that are not there, variables that nobody declared.
 pub fn check(parsed: &Parsed) -> Result<(), TemplateError> {
-    let check = Check(parsed);
-    check.list(&parsed.main, false)?;
-    parsed
-        .defines
-        .values()
-        .try_for_each(|body| check.list(body, false))
+    let bodies = parsed.defines.values().chain([&parsed.main]);
+    bodies.into_iter().try_for_each(|body| {
+        let mut check = Check {
+            parsed,
+            variables: vec!["$"],
+        };
+        check.list(body, false)
+    })
 }
 
-struct Check<'t>(&'t Parsed);
+struct Check<'t> {
+    parsed: &'t Parsed,
+    /// Those that are declared at this place. A template in the text sees none of those outside of it.
+    variables: Vec<&'t str>,
+}
 
 type Checked = Result<(), TemplateError>;
 
-impl Check<'_> {
+impl<'t> Check<'t> {
     /// `looped`: within a range.
-    fn list(&self, list: &ListNode, looped: bool) -> Checked {
+    fn list(&mut self, list: &'t ListNode, looped: bool) -> Checked {
         list.nodes
             .iter()
             .try_for_each(|node| self.node(node, looped))
     }
 
-    fn node(&self, node: &Node, looped: bool) -> Checked {
+    fn node(&mut self, node: &'t Node, looped: bool) -> Checked {
         match node {
             Node::Action(action) => self.pipe(&action.pipe),
             Node::If(branch) | Node::With(branch) => self.branch(branch, looped, looped),
             Node::Range(branch) => self.branch(branch, true, looped),
             Node::Template(call) => {
-                if !self.0.defines.contains_key(call.name.as_str()) {
+                if !self.parsed.defines.contains_key(call.name.as_str()) {
                     let name = call.name.to_string();
-                    return Err(self.0.at(call.pos, Fault::UnknownTemplate { name }));
+                    return Err(self.parsed.at(call.pos, Fault::UnknownTemplate { name }));
                 }
                 call.pipe.as_ref().map_or(Ok(()), |pipe| self.pipe(pipe))
             }
@@ -44,36 +50,57 @@ impl Check<'_> {
             Node::Define(define) => self.list(&define.body, false),
             Node::Break(pos) | Node::Continue(pos) if !looped => {
                 let words = "break and continue stand within a range only".to_owned();
-                Err(self.0.at(*pos, Fault::Syntax { words }))
+                Err(self.parsed.at(*pos, Fault::Syntax { words }))
             }
             Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
         }
     }
 
-    fn branch(&self, branch: &BranchNode, body: bool, otherwise: bool) -> Checked {
+    /// What is declared in a branch is gone after it, and what its body declares is not there in its else.
+    fn branch(&mut self, branch: &'t BranchNode, body: bool, otherwise: bool) -> Checked {
+        let outer = self.variables.len();
         self.pipe(&branch.pipe)?;
+        let declared = self.variables.len();
         self.list(&branch.body, body)?;
-        branch
-            .else_body
-            .as_ref()
-            .map_or(Ok(()), |body| self.list(body, otherwise))
+        self.variables.truncate(declared);
+        let rest = match &branch.else_body {
+            Some(body) => self.list(body, otherwise),
+            None => Ok(()),
+        };
+        self.variables.truncate(outer);
+        rest
     }
 
-    fn pipe(&self, pipe: &PipeNode) -> Checked {
+    fn pipe(&mut self, pipe: &'t PipeNode) -> Checked {
         if pipe.commands.is_empty() {
             let words = "a value is missing".to_owned();
-            return Err(self.0.at(pipe.pos, Fault::Syntax { words }));
+            return Err(self.parsed.at(pipe.pos, Fault::Syntax { words }));
         }
-        let commands = pipe.commands.iter().enumerate();
-        commands
-            .into_iter()
-            .try_for_each(|(index, command)| self.command(command, usize::from(index > 0)))
+        for (index, command) in pipe.commands.iter().enumerate() {
+            self.command(command, usize::from(index > 0))?;
+        }
+        for name in &pipe.decl {
+            if pipe.is_assign {
+                self.variable(pipe.pos, name)?;
+            } else {
+                self.variables.push(name);
+            }
+        }
+        Ok(())
     }
 
-    fn command(&self, command: &CommandNode, piped: usize) -> Checked {
+    fn variable(&self, pos: Pos, name: &str) -> Checked {
+        if self.variables.contains(&name) {
+            return Ok(());
+        }
+        let name = name.to_owned();
+        Err(self.parsed.at(pos, Fault::UnknownVariable { name }))
+    }
+
+    fn command(&mut self, command: &'t CommandNode, piped: usize) -> Checked {
         let Some((first, rest)) = command.args.split_first() else {
             let words = "a value is missing".to_owned();
-            return Err(self.0.at(command.pos, Fault::Syntax { words }));
+            return Err(self.parsed.at(command.pos, Fault::Syntax { words }));
         };
         match first {
             Expr::Identifier(pos, name) => self.call(*pos, name, rest.len() + piped)?,
@@ -82,7 +109,7 @@ impl Check<'_> {
                 other => self.expression(other)?,
             },
             _ if piped + rest.len() > 0 => {
-                return Err(self.0.at(first.pos(), Fault::NoFunction));
+                return Err(self.parsed.at(first.pos(), Fault::NoFunction));
             }
             other => self.expression(other)?,
         }
@@ -90,27 +117,49 @@ impl Check<'_> {
             .try_for_each(|expression| self.expression(expression))
     }
 
-    fn expression(&self, expression: &Expr) -> Checked {
+    fn expression(&mut self, expression: &'t Expr) -> Checked {
         match expression {
             Expr::Pipe(_, pipe) => self.pipe(pipe),
             Expr::Chain(_, inner, _) => self.expression(inner),
             Expr::Identifier(pos, name) => self.call(*pos, name, 0),
-            Expr::Dot(_)
-            | Expr::Field(..)
-            | Expr::Variable(..)
-            | Expr::String(..)
-            | Expr::Number(..)
-            | Expr::Bool(..)
-            | Expr::Nil(_) => Ok(()),
+            Expr::Variable(pos, name, _) => self.variable(*pos, name),
+            Expr::String(pos, _) => self.escapes(*pos),
+            Expr::Dot(_) | Expr::Field(..) | Expr::Number(..) | Expr::Bool(..) | Expr::Nil(_) => {
+                Ok(())
+            }
         }
+    }
+
+    /// The parser takes a backslash that means nothing for itself; Go refuses it.
+    fn escapes(&self, pos: Pos) -> Checked {
+        let from = self.parsed.text.get(pos.offset..).unwrap_or_default();
+        let Some(text) = from.strip_prefix('"') else {
+            return Ok(());
+        };
+        let mut signs = text.chars();
+        while let Some(sign) = signs.next().filter(|sign| *sign != '"') {
+            if sign == '\\'
+                && !signs
+                    .next()
+                    .is_some_and(|sign| "abfnrtv\\'\"xuU01234567".contains(sign))
+            {
+                let words =
+                    "a text between quotes has a backslash that means nothing; write two of them"
+                        .to_owned();
+                return Err(self.parsed.at(pos, Fault::Syntax { words }));
+            }
+        }
+        Ok(())
     }
 
     fn call(&self, pos: Pos, name: &str, count: usize) -> Checked {
         let Some(function) = functions::find(name) else {
             let near = functions::nearest(name).map(str::to_owned);
             let name = name.to_owned();
-            return Err(self.0.at(pos, Fault::UnknownFunction { name, near }));
+            return Err(self.parsed.at(pos, Fault::UnknownFunction { name, near }));
         };
-        function.count(count).map_err(|fault| self.0.at(pos, fault))
+        function
+            .count(count)
+            .map_err(|fault| self.parsed.at(pos, fault))
     }
 }

@@ -114,6 +114,9 @@ pub enum Fault {
         /// The type of what it is.
         got: &'static str,
     },
+    /// A number has no names, only numbers up to it.
+    #[error("range over a number has one variable, and not two")]
+    Counted,
     /// What cannot be called with arguments.
     #[error("only a function takes arguments, and this is none")]
     NoFunction,
@@ -178,6 +181,7 @@ impl Fault {
             | Self::NotADict { .. }
             | Self::Null
             | Self::NotIterable { .. }
+            | Self::Counted
             | Self::NoFunction
             | Self::Count { .. }
             | Self::Type { .. }

@@ -9,11 +9,13 @@
 )]
 
 mod basics;
+mod decimals;
 mod dicts;
 mod encoding;
 mod formats;
 mod lists;
 mod numbers;
+mod paths;
 mod printing;
 mod regexes;
 mod strings;
@@ -42,6 +44,8 @@ pub struct Group {
 pub struct Function {
     /// Its name.
     pub name: &'static str,
+    /// Other names of it. Those with `must` are sprig's for functions that fail where the others yield nothing; here all fail.
+    pub also: &'static [&'static str],
     /// Its arguments: `[X]` may be left out, `X…` may be any number, none included.
     pub arguments: &'static str,
     /// One sentence about it.
@@ -68,6 +72,7 @@ const fn row(
 ) -> Function {
     Function {
         name,
+        also: &[],
         arguments,
         says,
         example,
@@ -89,6 +94,7 @@ pub const GROUPS: &[Group] = &[
     dicts::GROUP,
     regexes::GROUP,
     versions::GROUP,
+    paths::GROUP,
 ];
 
 /// All of them, one after the other.
@@ -98,12 +104,14 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
 
 /// The function of that name.
 pub fn find(name: &str) -> Option<&'static Function> {
-    all().find(|function| function.name == name)
+    all().find(|function| function.name == name || function.also.contains(&name))
 }
 
 /// The function whose name is most like that one, if any is.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    let scored = all().map(|function| (distance(name, function.name), function.name));
+    let names =
+        all().flat_map(|function| [function.name].into_iter().chain(function.also.to_vec()));
+    let scored = names.map(|known| (distance(name, known), known));
     let (score, found) = scored.min()?;
     (score <= 1 + name.chars().count() / 3).then_some(found)
 }
@@ -124,6 +132,11 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 impl Function {
+    /// Gives it other names beside its own.
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
+
     /// Marks a function that in Go changes its first argument.
     const fn that_changes(self) -> Self {
         Self {

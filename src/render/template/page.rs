@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::functions::GROUPS;
+use super::functions::{Function, GROUPS};
 
 /// What stands above the functions.
 const HEAD: &str = include_str!("page.md");
@@ -44,13 +44,23 @@ pub fn page() -> String {
                 page,
                 "| {} | {} | {} | {} |",
                 code(signature.trim()),
-                function.says.replace('|', "\\|"),
+                says(function).replace('|', "\\|"),
                 code(function.example),
                 code(function.result)
             );
         }
     }
     page
+}
+
+/// What it gives, and its other names.
+fn says(function: &Function) -> String {
+    let also: Vec<String> = function.also.iter().map(|name| code(name)).collect();
+    if also.is_empty() {
+        function.says.to_owned()
+    } else {
+        format!("{} Also {}.", function.says, also.join(", "))
+    }
 }
 
 /// Between backticks, in a cell of a table.

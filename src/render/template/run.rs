@@ -165,6 +165,9 @@ impl<'t> Run<'t> {
                     }
                 }
             }
+            Value::Int(_) if branch.pipe.decl.len() > 1 => {
+                return self.fail(branch.pipe.pos, Fault::Counted);
+            }
             Value::Int(count) => {
                 for index in 0..*count {
                     if turn(self, Value::Int(index), &Value::Int(index))? == Flow::Break {

@@ -37,7 +37,7 @@ const FUNCTIONS: &[Function] = &[
         |a| truth(!is_true(a.any(0))),
     ),
     row(
-        ("eq", "X Y…"),
+        ("eq", "X Y MORE…"),
         "Whether X equals one of the others.",
         ("{{ eq 2 1 2 }}", "true"),
         equals_any,
@@ -89,7 +89,8 @@ const FUNCTIONS: &[Function] = &[
         "A part of a text or list, counted in bytes or elements from 0.",
         (r#"{{ slice "abcd" 1 3 }}"#, "bc"),
         slice,
-    ),
+    )
+    .also(&["mustSlice"]),
     row(
         ("print", "X…"),
         "All arguments as one text, with spaces between those that are no texts.",
@@ -109,22 +110,22 @@ const FUNCTIONS: &[Function] = &[
         printf,
     ),
     row(
-        ("html", "X"),
+        ("html", "X MORE…"),
         "X with `<`, `>`, `&` and quotes escaped for HTML.",
         (r#"{{ html "<a>" }}"#, "&lt;a&gt;"),
-        |a| escaped(&a.as_text(0), gotmpl::html_escape),
+        |a| escaped(&print(a.all()), gotmpl::html_escape),
     ),
     row(
-        ("js", "X"),
+        ("js", "X MORE…"),
         "X escaped for a text in JavaScript.",
         (r#"{{ js "it's" }}"#, r"it\'s"),
-        |a| escaped(&a.as_text(0), gotmpl::js_escape),
+        |a| escaped(&print(a.all()), gotmpl::js_escape),
     ),
     row(
-        ("urlquery", "X"),
+        ("urlquery", "X MORE…"),
         "X escaped for the query of a URL. A password within a URL is best written so.",
         (r#"{{ urlquery "a/b c" }}"#, "a%2Fb+c"),
-        |a| escaped(&a.as_text(0), gotmpl::url_encode),
+        |a| escaped(&print(a.all()), gotmpl::url_encode),
     ),
     row(
         ("default", "OTHER [X]"),
@@ -208,6 +209,12 @@ const FUNCTIONS: &[Function] = &[
         ("typeIs", "TYPE X"),
         "Whether X is of that type.",
         (r#"{{ typeIs "string" "a" }}"#, "true"),
+        |a| truth(a.text(0)? == go_type(a.any(1))),
+    ),
+    row(
+        ("typeIsLike", "TYPE X"),
+        "The same; there are no pointers here, to which sprig's would look as well.",
+        (r#"{{ typeIsLike "string" "a" }}"#, "true"),
         |a| truth(a.text(0)? == go_type(a.any(1))),
     ),
     row(

@@ -27,9 +27,9 @@ const FUNCTIONS: &[Function] = &[
     row(("pick", "DICT NAME…"), "DICT with these names only.", (r#"{{ pick (dict "a" 1 "b" 2) "a" | toJson }}"#, r#"{"a":1}"#), |a| chosen(a, true)),
     row(("omit", "DICT NAME…"), "DICT without these names.", (r#"{{ omit (dict "a" 1 "b" 2) "a" | toJson }}"#, r#"{"b":2}"#), |a| chosen(a, false)),
     row(("pluck", "NAME DICT…"), "The values of that name of all dicts that have it, as a list.", (r#"{{ pluck "a" (dict "a" 1) (dict "a" 2) | toJson }}"#, "[1,2]"), pluck),
-    row(("merge", "DICT MORE…"), "All dicts as one, with everything in them; of two values that are not empty the first counts.", (r#"{{ merge (dict "a" 1) (dict "a" 2 "b" 3) | toJson }}"#, r#"{"a":1,"b":3}"#), |a| merge(a, false)).that_changes(),
-    row(("mergeOverwrite", "DICT MORE…"), "The same; the last one that is not empty counts.", (r#"{{ mergeOverwrite (dict "a" 1) (dict "a" 2) | toJson }}"#, r#"{"a":2}"#), |a| merge(a, true)).that_changes(),
-    row(("deepCopy", "X"), "X itself; nothing can change it.", (r#"{{ deepCopy (dict "a" 1) | toJson }}"#, r#"{"a":1}"#), |a| Ok(a.any(0).clone())),
+    row(("merge", "DICT MORE…"), "All dicts as one, with everything in them; of two values that are not empty the first counts.", (r#"{{ merge (dict "a" 1) (dict "a" 2 "b" 3) | toJson }}"#, r#"{"a":1,"b":3}"#), |a| merge(a, false)).that_changes().also(&["mustMerge"]),
+    row(("mergeOverwrite", "DICT MORE…"), "The same; the last one counts.", (r#"{{ mergeOverwrite (dict "a" 1) (dict "a" 2) | toJson }}"#, r#"{"a":2}"#), |a| merge(a, true)).that_changes().also(&["mustMergeOverwrite"]),
+    row(("deepCopy", "X"), "X itself; nothing can change it.", (r#"{{ deepCopy (dict "a" 1) | toJson }}"#, r#"{"a":1}"#), |a| Ok(a.any(0).clone())).also(&["mustDeepCopy"]),
 ];
 
 fn pairs(a: &mut Args<'_>) -> Result<Value, Fault> {
@@ -109,13 +109,9 @@ fn take_in(merged: &mut Dict, more: &Dict, overwrite: bool) {
             (Some(Value::Map(into)), Value::Map(from)) => {
                 take_in(Arc::make_mut(into), from, overwrite);
             }
+            (_, Value::Nil) => {}
             (Some(slot), value) => {
-                let replaced = if overwrite {
-                    is_true(value)
-                } else {
-                    !is_true(slot)
-                };
-                if replaced {
+                if overwrite || !is_true(slot) {
                     *slot = value.clone();
                 }
             }

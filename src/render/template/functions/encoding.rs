@@ -205,6 +205,10 @@ fn url_parse(a: &mut Args<'_>) -> Result<Value, Fault> {
     let (userinfo, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     let after_bracket = host.rfind(']').unwrap_or(0);
     let port = host[after_bracket..].find(':').map(|at| at + after_bracket);
+    let is_port = |at: usize| host[at + 1..].bytes().all(|byte| byte.is_ascii_digit());
+    if !port.is_none_or(is_port) {
+        return Err(refused());
+    }
     let hostname = &host[..port.unwrap_or(host.len())];
     let hostname = hostname.trim_start_matches('[').trim_end_matches(']');
     let members = [

@@ -1,17 +1,20 @@
-//! JSON and YAML, both ways.
+//! JSON, YAML and TOML, both ways.
+
+use std::sync::Arc;
 
 use gotmpl::Value;
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use zeroize::Zeroizing;
 
+use super::super::budget::fits;
 use super::super::error::Fault;
 use super::super::value::from_json;
-use super::{Args, Function, Group, made, row};
+use super::{Args, Dict, Function, Group, made, row};
 use crate::sensitive::SecretJson;
 
 /// The group.
 pub const GROUP: Group = Group {
-    title: "JSON and YAML",
+    title: "JSON, YAML, TOML",
     note: "The names of dicts come in their order. `<`, `>` and `&` stay what they are, which in Go only `toRawJson` leaves alone.",
     functions: FUNCTIONS,
 };
@@ -25,19 +28,8 @@ const FUNCTIONS: &[Function] = &[
             r#"{"a":[1,"<"]}"#,
         ),
         to_json,
-    ),
-    row(
-        ("mustToJson", "X"),
-        "The same.",
-        (r#"{{ mustToJson "a" }}"#, r#""a""#),
-        to_json,
-    ),
-    row(
-        ("toRawJson", "X"),
-        "The same.",
-        (r#"{{ toRawJson "a" }}"#, r#""a""#),
-        to_json,
-    ),
+    )
+    .also(&["mustToJson", "toRawJson", "mustToRawJson"]),
     row(
         ("toPrettyJson", "X"),
         "X as JSON in lines, each level indented by two spaces.",
@@ -46,19 +38,15 @@ const FUNCTIONS: &[Function] = &[
             let text = serde_json::to_string_pretty(&Printed(a.any(0)));
             made(text.map_err(|_| none(a))?)
         },
-    ),
+    )
+    .also(&["mustToPrettyJson"]),
     row(
         ("fromJson", "TEXT"),
         "The value that JSON stands for.",
         (r#"{{ (fromJson "{\"a\":[1,2]}").a | last }}"#, "2"),
         from_json_text,
-    ),
-    row(
-        ("mustFromJson", "TEXT"),
-        "The same.",
-        (r#"{{ mustFromJson "[1,2]" | first }}"#, "1"),
-        from_json_text,
-    ),
+    )
+    .also(&["mustFromJson"]),
     row(
         ("toYaml", "X"),
         "X as YAML.",
@@ -70,6 +58,25 @@ const FUNCTIONS: &[Function] = &[
         "The value that YAML stands for.",
         (r#"{{ (fromYaml "a: [1, 2]").a | first }}"#, "1"),
         from_yaml,
+    ),
+    row(
+        ("toToml", "DICT"),
+        "DICT as TOML; what is null is left out.",
+        (r#"{{ dict "a" (dict "b" 1) | toToml }}"#, "[a]\nb = 1\n"),
+        |a| {
+            a.dict(0)?;
+            made(toml::to_string(&Printed(&without_null(a.any(0)))).map_err(|_| none(a))?)
+        },
+    ),
+    row(
+        ("fromToml", "TEXT"),
+        "The dict that TOML stands for; times are texts.",
+        (r#"{{ (fromToml "[a]\nb = 1").a.b }}"#, "1"),
+        |a| {
+            let parsed: Result<toml::Table, _> = a.text(0)?.parse();
+            let table = parsed.map_err(|_| a.refuse("the argument is not TOML"))?;
+            Ok(from_toml(toml::Value::Table(table)))
+        },
     ),
 ];
 
@@ -106,6 +113,34 @@ impl Serialize for Printed<'_> {
     }
 }
 
+/// TOML has no null.
+fn without_null(value: &Value) -> Value {
+    let Value::Map(members) = value else {
+        return value.clone();
+    };
+    let members = members.iter().filter(|(_, member)| **member != Value::Nil);
+    let members = members.map(|(name, member)| (name.clone(), without_null(member)));
+    Value::Map(Arc::new(members.collect::<Dict>()))
+}
+
+fn from_toml(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => Value::Int(number),
+        toml::Value::Float(number) => Value::Float(number),
+        toml::Value::Boolean(yes) => Value::Bool(yes),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(elements) => {
+            Value::from(elements.into_iter().map(from_toml).collect::<Vec<_>>())
+        }
+        toml::Value::Table(members) => {
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| (name.into(), from_toml(value)));
+            Value::Map(Arc::new(members.collect::<Dict>()))
+        }
+    }
+}
+
 fn none(a: &Args<'_>) -> Fault {
     a.refuse("the value has no such form")
 }
@@ -122,8 +157,56 @@ fn from_json_text(a: &mut Args<'_>) -> Result<Value, Fault> {
 }
 
 fn to_yaml(a: &mut Args<'_>) -> Result<Value, Fault> {
-    let text = serde_saphyr::to_string(&Printed(a.any(0))).map_err(|_| none(a))?;
-    made(text.trim_end_matches('\n'))
+    let mut text = String::new();
+    yaml(a, &mut text, a.any(0), 0)?;
+    made(text.strip_suffix('\n').unwrap_or(&text))
+}
+
+/// The lines of a value: as Kubernetes writes YAML, with lists no deeper than the name that they belong to.
+fn yaml(a: &Args<'_>, text: &mut String, value: &Value, indent: usize) -> Result<(), Fault> {
+    fits(text.len())?;
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Map(members) if !members.is_empty() => {
+            for (name, member) in members.iter() {
+                text.push_str(&pad);
+                text.push_str(scalar(a, &&**name)?.trim_end());
+                text.push(':');
+                let deeper = match member {
+                    Value::Map(inner) if !inner.is_empty() => Some(indent + 2),
+                    Value::List(inner) if !inner.is_empty() => Some(indent),
+                    _ => None,
+                };
+                text.push(if deeper.is_some() { '\n' } else { ' ' });
+                yaml(a, text, member, deeper.unwrap_or(indent))?;
+            }
+        }
+        Value::List(elements) if !elements.is_empty() => {
+            for element in elements.iter() {
+                let mut lines = String::new();
+                yaml(a, &mut lines, element, indent + 2)?;
+                text.push_str(&pad);
+                text.push_str("- ");
+                // The first line stands behind the dash; of a scalar it has no spaces before it.
+                let inside = format!("{pad}  ");
+                text.push_str(lines.strip_prefix(&inside).unwrap_or(&lines));
+            }
+        }
+        one => {
+            let lines = scalar(a, &Printed(one))?;
+            for (index, line) in lines.split_inclusive('\n').enumerate() {
+                if index > 0 && line != "\n" {
+                    text.push_str(&pad);
+                }
+                text.push_str(line);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn scalar(a: &Args<'_>, value: &impl Serialize) -> Result<String, Fault> {
+    serde_saphyr::to_string(value).map_err(|_| none(a))
 }
 
 /// YAML that JSON could say as well; its reader has bounds of its own against texts that grow without end.

@@ -19,31 +19,29 @@ const FUNCTIONS: &[Function] = &[
         "A list of the arguments.",
         (r#"{{ list 1 "a" | toJson }}"#, r#"[1,"a"]"#),
         |a| list(a.all().iter().cloned()),
-    ),
-    row(
-        ("tuple", "X…"),
-        "The same.",
-        ("{{ tuple 1 2 | len }}", "2"),
-        |a| list(a.all().iter().cloned()),
-    ),
+    )
+    .also(&["tuple"]),
     row(
         ("first", "LIST"),
         "The first element; of an empty list, null.",
         ("{{ first (list 1 2) }}", "1"),
         |a| Ok(a.list(0)?.first().cloned().unwrap_or(Value::Nil)),
-    ),
+    )
+    .also(&["mustFirst"]),
     row(
         ("last", "LIST"),
         "The last element; of an empty list, null.",
         ("{{ last (list 1 2) }}", "2"),
         |a| Ok(a.list(0)?.last().cloned().unwrap_or(Value::Nil)),
-    ),
+    )
+    .also(&["mustLast"]),
     row(
         ("rest", "LIST"),
         "All but the first.",
         ("{{ rest (list 1 2 3) | toJson }}", "[2,3]"),
         |a| list(a.list(0)?.iter().skip(1).cloned()),
-    ),
+    )
+    .also(&["mustRest"]),
     row(
         ("initial", "LIST"),
         "All but the last.",
@@ -52,13 +50,15 @@ const FUNCTIONS: &[Function] = &[
             let all = a.list(0)?;
             list(all.iter().take(all.len().saturating_sub(1)).cloned())
         },
-    ),
+    )
+    .also(&["mustInitial"]),
     row(
         ("append", "LIST X"),
         "LIST with X at its end.",
         ("{{ append (list 1) 2 | toJson }}", "[1,2]"),
         |a| list(a.list(0)?.iter().chain([a.any(1)]).cloned()),
-    ),
+    )
+    .also(&["mustAppend", "push", "mustPush"]),
     row(
         ("prepend", "LIST X"),
         "LIST with X at its beginning.",
@@ -67,7 +67,8 @@ const FUNCTIONS: &[Function] = &[
             let all = a.list(0)?;
             list([a.any(1)].into_iter().chain(all).cloned())
         },
-    ),
+    )
+    .also(&["mustPrepend"]),
     row(
         ("concat", "LIST…"),
         "All lists as one.",
@@ -79,37 +80,43 @@ const FUNCTIONS: &[Function] = &[
         "LIST from its end to its beginning.",
         ("{{ reverse (list 1 2) | toJson }}", "[2,1]"),
         |a| list(a.list(0)?.iter().rev().cloned()),
-    ),
+    )
+    .also(&["mustReverse"]),
     row(
         ("uniq", "LIST"),
         "LIST with each element once.",
         ("{{ uniq (list 1 2 1) | toJson }}", "[1,2]"),
         uniq,
-    ),
+    )
+    .also(&["mustUniq"]),
     row(
         ("without", "LIST X…"),
         "LIST without those elements.",
         ("{{ without (list 1 2 3) 2 | toJson }}", "[1,3]"),
         without,
-    ),
+    )
+    .also(&["mustWithout"]),
     row(
         ("has", "X LIST"),
         "Whether X is in LIST.",
         ("{{ has 2 (list 1 2) }}", "true"),
         |a| truth(a.list(1)?.contains(a.any(0))),
-    ),
+    )
+    .also(&["mustHas"]),
     row(
         ("compact", "LIST"),
         "LIST without what is empty.",
         (r#"{{ compact (list "" "a") | toJson }}"#, r#"["a"]"#),
         |a| list(a.list(0)?.iter().filter(|value| is_true(value)).cloned()),
-    ),
+    )
+    .also(&["mustCompact"]),
     row(
         ("chunk", "SIZE LIST"),
         "LIST in lists of that size.",
         ("{{ chunk 2 (list 1 2 3) | toJson }}", "[[1,2],[3]]"),
         chunk,
-    ),
+    )
+    .also(&["mustChunk"]),
 ];
 
 fn concat(a: &mut Args<'_>) -> Result<Value, Fault> {

@@ -4,6 +4,7 @@ use gotmpl::Value;
 
 use super::super::error::Fault;
 use super::super::value::text;
+use super::decimals;
 use super::{Args, Function, Group, list, made, number, row};
 
 /// The group.
@@ -34,8 +35,8 @@ const FUNCTIONS: &[Function] = &[
         "TEXT as a whole number.",
         (r#"{{ atoi "42" }}"#, "42"),
         |a| {
-            a.text(0)?;
-            number(a.int(0)?)
+            let whole = a.text(0)?.parse();
+            number(whole.map_err(|_| a.refuse("the argument is no whole number of 64 bits"))?)
         },
     ),
     row(
@@ -82,7 +83,8 @@ const FUNCTIONS: &[Function] = &[
         "The greatest of whole numbers.",
         ("{{ max 1 3 2 }}", "3"),
         |a| fold(a, i64::MIN, |x, y| Some(x.max(y))),
-    ),
+    )
+    .also(&["biggest"]),
     row(
         ("min", "X Y…"),
         "The least of whole numbers.",
@@ -93,25 +95,31 @@ const FUNCTIONS: &[Function] = &[
         ("addf", "X…"),
         "The sum of numbers.",
         ("{{ addf 1.5 2 }}", "3.5"),
-        |a| fold_float(a, |x, y| x + y),
+        |a| fold_float(a, decimals::add),
+    ),
+    row(
+        ("add1f", "X"),
+        "X and one.",
+        ("{{ add1f 1.5 }}", "2.5"),
+        |a| float_of(a, decimals::add(a.float(0)?, 1.0)),
     ),
     row(
         ("subf", "X…"),
         "The first number less the others.",
         ("{{ subf 7.5 2 }}", "5.5"),
-        |a| fold_float(a, |x, y| x - y),
+        |a| fold_float(a, decimals::sub),
     ),
     row(
         ("mulf", "X…"),
         "The product of numbers.",
         ("{{ mulf 1.5 2 }}", "3"),
-        |a| fold_float(a, |x, y| x * y),
+        |a| fold_float(a, decimals::mul),
     ),
     row(
         ("divf", "X…"),
         "The first number divided by the others.",
         ("{{ divf 3 2 }}", "1.5"),
-        |a| fold_float(a, |x, y| x / y),
+        |a| fold_float(a, decimals::div),
     ),
     row(
         ("maxf", "X Y…"),
@@ -138,8 +146,8 @@ const FUNCTIONS: &[Function] = &[
         |a| float_of(a, a.float(0)?.ceil()),
     ),
     row(
-        ("round", "X PLACES"),
-        "X rounded to so many places.",
+        ("round", "X PLACES [HALF]"),
+        "X rounded to so many places; from HALF on, else 0.5, upwards.",
         ("{{ round 1.2345 2 }}", "1.23"),
         round,
     ),
@@ -230,10 +238,11 @@ fn fold_float(a: &Args<'_>, with: fn(f64, f64) -> f64) -> Result<Value, Fault> {
 /// As sprig rounds: half of the last place upwards.
 fn round(a: &mut Args<'_>) -> Result<Value, Fault> {
     let (value, places) = (a.float(0)?, a.size(1)?);
+    let half = if a.has(2) { a.float(2)? } else { 0.5 };
     let places = i32::try_from(places.min(300)).unwrap_or(300);
     let power = 10_f64.powi(places);
     let digits = value * power;
-    let up = (digits.abs() - digits.abs().floor()) >= 0.5;
+    let up = (digits.abs() - digits.abs().floor()) >= half;
     let rounded = if up == (value < 0.0) {
         digits.floor()
     } else {

@@ -45,6 +45,9 @@ static PRINTF: LazyLock<Vec<Option<Template>>> = LazyLock::new(|| {
 /// Refuses what would not be filled in, or with what is not of that kind: Go writes such a mistake into the text.
 pub fn printf(a: &mut Args<'_>) -> Result<Value, Fault> {
     let format = a.text(0)?;
+    if directives(format).any(is_unknown) {
+        return Err(a.refuse("the format has a flag or a width that is not known for its letter"));
+    }
     // A width is at most 65535, and a format can have many of them.
     a.work(format.matches('%').count() * 65_536 / 8)?;
     let template = PRINTF.get(a.all().len() - 1).and_then(Option::as_ref);
@@ -64,6 +67,32 @@ pub fn printf(a: &mut Args<'_>) -> Result<Value, Fault> {
         return Err(a.refuse("the arguments do not fit the format, in their number or their types"));
     }
     made(written.as_str())
+}
+
+/// The flags, width and letter of each directive of a format.
+fn directives(format: &str) -> impl Iterator<Item = (&str, char)> {
+    let mut rest = format;
+    std::iter::from_fn(move || {
+        let after = &rest[rest.find('%')? + 1..];
+        let end = after.find(|c: char| !"+-# 0123456789.*[]".contains(c))?;
+        let letter = after[end..].chars().next()?;
+        rest = &after[end + letter.len_utf8()..];
+        Some((&after[..end], letter))
+    })
+}
+
+/// What Go has and the engine does otherwise.
+fn is_unknown((flags, letter): (&str, char)) -> bool {
+    let padded = flags.starts_with('0') || flags.starts_with("-0") || flags.starts_with("+0");
+    match letter {
+        'x' | 'X' => flags.contains(' '),
+        'q' => flags.contains('+') || padded,
+        'v' => flags.contains('#') || padded,
+        'c' => !flags.is_empty(),
+        's' => padded,
+        'T' | 'p' | 'w' => true,
+        _ => false,
+    }
 }
 
 /// The text between quotes, with everything escaped as in Go.

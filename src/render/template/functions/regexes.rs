@@ -25,7 +25,8 @@ const FUNCTIONS: &[Function] = &[
             let (regex, text) = both(a, 1)?;
             truth(regex.is_match(text))
         },
-    ),
+    )
+    .also(&["mustRegexMatch"]),
     row(
         ("regexFind", "REGEX TEXT"),
         "The first place that it matches; an empty text if there is none.",
@@ -34,25 +35,29 @@ const FUNCTIONS: &[Function] = &[
             let (regex, text) = both(a, 1)?;
             made(regex.find(text).map_or("", |found| found.as_str()))
         },
-    ),
+    )
+    .also(&["mustRegexFind"]),
     row(
         ("regexFindAll", "REGEX TEXT COUNT"),
         "At most COUNT places as a list; all of them if COUNT is negative.",
         (r#"{{ regexFindAll "[0-9]" "a1b2" -1 | join "," }}"#, "1,2"),
         find_all,
-    ),
+    )
+    .also(&["mustRegexFindAll"]),
     row(
         ("regexReplaceAll", "REGEX TEXT NEW"),
         "TEXT with each match replaced.",
         (r#"{{ regexReplaceAll "a(b)" "ab ab" "<$1>" }}"#, "<b> <b>"),
         |a| replace(a, false),
-    ),
+    )
+    .also(&["mustRegexReplaceAll"]),
     row(
         ("regexReplaceAllLiteral", "REGEX TEXT NEW"),
         "The same, with `$` meaning nothing but itself.",
         (r#"{{ regexReplaceAllLiteral "a(b)" "ab" "$1" }}"#, "$1"),
         |a| replace(a, true),
-    ),
+    )
+    .also(&["mustRegexReplaceAllLiteral"]),
     row(
         ("regexSplit", "REGEX TEXT COUNT"),
         "The parts of TEXT between the matches, at most COUNT if that is not negative.",
@@ -61,7 +66,8 @@ const FUNCTIONS: &[Function] = &[
             r#"["a","b","c"]"#,
         ),
         split,
-    ),
+    )
+    .also(&["mustRegexSplit"]),
     row(
         ("regexQuoteMeta", "TEXT"),
         "An expression that matches TEXT and nothing else.",

@@ -27,7 +27,8 @@ const FUNCTIONS: &[Function] = &[
         "TEXT without any of the characters at its ends.",
         (r#"{{ trimAll "/" "/a/" }}"#, "a"),
         |a| cut(a),
-    ),
+    )
+    .also(&["trimall"]),
     row(
         ("trimPrefix", "PREFIX TEXT"),
         "TEXT without PREFIX at its beginning.",
@@ -50,13 +51,13 @@ const FUNCTIONS: &[Function] = &[
         ("upper", "TEXT"),
         "TEXT in capitals.",
         (r#"{{ upper "abc" }}"#, "ABC"),
-        |a| a.map_last(str::to_uppercase),
+        |a| a.map_last(|text| text.chars().map(upper).collect()),
     ),
     row(
         ("lower", "TEXT"),
         "TEXT in small letters.",
         (r#"{{ lower "ABC" }}"#, "abc"),
-        |a| a.map_last(str::to_lowercase),
+        |a| a.map_last(|text| text.chars().map(lower).collect()),
     ),
     row(
         ("repeat", "COUNT TEXT"),
@@ -202,6 +203,16 @@ const FUNCTIONS: &[Function] = &[
         },
     ),
 ];
+
+/// As in Go, a letter becomes one letter: `ß` has no capital.
+fn upper(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    upper.next().filter(|_| upper.next().is_none()).unwrap_or(c)
+}
+
+fn lower(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
 
 fn present<'a>(a: &Args<'a>) -> impl Iterator<Item = &'a Value> + use<'a> {
     a.all().iter().filter(|value| **value != Value::Nil)

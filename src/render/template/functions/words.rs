@@ -2,6 +2,7 @@
 
 use gotmpl::Value;
 
+use super::super::budget::fits;
 use super::super::error::Fault;
 use super::{Args, Function, Group, made, row};
 
@@ -66,6 +67,27 @@ const FUNCTIONS: &[Function] = &[
         "TEXT cut to LENGTH, with an ellipsis at its end if something is cut off.",
         (r#"{{ abbrev 5 "abcdefgh" }}"#, "ab..."),
         abbrev,
+    ),
+    row(
+        ("abbrevboth", "FROM LENGTH TEXT"),
+        "LENGTH bytes of TEXT from a place on, with an ellipsis wherever something is cut off.",
+        (r#"{{ abbrevboth 5 10 "1234 5678 9123" }}"#, "...5678..."),
+        abbrev_both,
+    ),
+    row(
+        ("wrap", "WIDTH TEXT"),
+        "TEXT in lines of at most WIDTH; longer words stay whole.",
+        (r#"{{ wrap 5 "aa bb cc" }}"#, "aa bb\ncc"),
+        |a| wrap(a, "\n", a.text(1)?, false),
+    ),
+    row(
+        ("wrapWith", "WIDTH BETWEEN TEXT"),
+        "TEXT in parts of at most WIDTH with BETWEEN between them; longer words are cut.",
+        (r#"{{ wrapWith 3 "-" "abcdef" }}"#, "abc-def"),
+        |a| {
+            let between = Some(a.text(1)?).filter(|text| !text.is_empty());
+            wrap(a, between.unwrap_or("\n"), a.text(2)?, true)
+        },
     ),
 ];
 
@@ -177,4 +199,55 @@ fn abbrev(a: &mut Args<'_>) -> Result<Value, Fault> {
     let kept = text.get(..length - 3);
     let kept = kept.ok_or_else(|| a.refuse("the part ends inside of a character"))?;
     made(format!("{kept}..."))
+}
+
+fn abbrev_both(a: &mut Args<'_>) -> Result<Value, Fault> {
+    let (from, length, text) = (a.size(0)?, a.size(1)?, a.text(2)?);
+    if length < 4 || (from > 0 && length < 7) || text.len() <= length {
+        return made(text);
+    }
+    let kept = length - 3;
+    let from = from.min(text.len() - kept.min(text.len()));
+    let (before, from, to, after) = if from <= 4 {
+        ("", 0, kept, "...")
+    } else if from + kept < text.len() {
+        ("...", from, from + kept - 3, "...")
+    } else {
+        ("...", text.len() - kept, text.len(), "")
+    };
+    let part = text.get(from..to).ok_or_else(|| inside(a))?;
+    made(format!("{before}{part}{after}"))
+}
+
+fn inside(a: &Args<'_>) -> Fault {
+    a.refuse("the part begins or ends inside of a character")
+}
+
+/// As sprig does it: white space that is no space does not end a line, and spaces before a line go.
+fn wrap(a: &Args<'_>, between: &str, text: &str, cuts: bool) -> Result<Value, Fault> {
+    let width = a.size(0)?.max(1);
+    fits((text.len() / width + text.matches(' ').count() + 1).saturating_mul(between.len()))?;
+    let mut wrapped = String::new();
+    let mut rest = text;
+    while rest.len() > width {
+        if let Some(after) = rest.strip_prefix(' ') {
+            rest = after;
+            continue;
+        }
+        let space = rest.as_bytes()[..=width]
+            .iter()
+            .rposition(|byte| *byte == b' ');
+        let (end, skipped) = match space {
+            Some(space) => (space, 1),
+            None if cuts => (width, 0),
+            None => match rest.bytes().skip(width).position(|byte| byte == b' ') {
+                Some(space) => (width + space, 1),
+                None => break,
+            },
+        };
+        wrapped.push_str(rest.get(..end).ok_or_else(|| inside(a))?);
+        wrapped.push_str(between);
+        rest = &rest[end + skipped..];
+    }
+    made(wrapped + rest)
 }
