@@ -33,6 +33,7 @@ mod parameters;
 mod paths;
 mod pki;
 mod publish;
+mod reading;
 mod refusals;
 mod renew;
 mod report;

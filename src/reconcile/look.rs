@@ -2,8 +2,9 @@
 
 use super::Context;
 use super::failure::Failure;
-use super::fetch::{Need, fetch};
+use super::fetch::fetch;
 use super::observe::Observed;
+use super::reading::Need;
 use super::resolve::Job;
 use super::settle::{Before, Settled, settle};
 use super::trigger::Trigger;

@@ -90,8 +90,17 @@ pub struct SourceJob {
     pub engine: Option<vault::KvVersion>,
     /// The path below the mount, or with the mount in front.
     pub path: String,
-    /// The version to read; 0 is the newest.
-    pub version: u64,
+    /// What is read there.
+    pub kind: SourceKind,
+}
+
+/// What is read at a path.
+pub enum SourceKind {
+    /// What stands at the path itself.
+    Entry {
+        /// The version to read; 0 is the newest.
+        version: u64,
+    },
 }
 
 /// The Secret to write.
@@ -108,6 +117,15 @@ pub struct DestinationJob {
     pub deletion_policy: DeletionPolicy,
     /// What to do when a path that existed is gone.
     pub missing_source_policy: MissingSourcePolicy,
+}
+
+impl SourceJob {
+    /// The version that is pinned; 0 where it is the newest that is read.
+    pub fn version(&self) -> u64 {
+        match self.kind {
+            SourceKind::Entry { version } => version,
+        }
+    }
 }
 
 impl Job {
@@ -143,7 +161,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
         return Err(Failure::new(Reason::ServiceAccountNotFound, message));
     };
     let vault_namespace = first_set(&[&spec.vault_namespace, &connection.vault_namespace]);
-    let all_pinned = sources.iter().all(|source| source.version > 0);
+    let all_pinned = sources.iter().all(|source| source.version() > 0);
     Ok(Some(Job {
         uid: observed.uid().into(),
         generation: object.metadata.generation.unwrap_or_default(),
@@ -298,7 +316,7 @@ fn kv_source(source: &Source, kv: &KvSource) -> Result<SourceJob, Failure> {
         mount: mount.clone(),
         engine,
         path: path.clone(),
-        version,
+        kind: SourceKind::Entry { version },
     })
 }
 

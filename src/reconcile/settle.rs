@@ -214,7 +214,7 @@ fn place(job: &Job, source: &SourceJob) -> String {
         job.connection.address.as_str(),
         &job.vault_namespace,
         &full_path(source),
-        &source.version.to_string(),
+        &source.version().to_string(),
     ];
     let mut name = request_hash(&parts.join("\n"));
     name.truncate(16);
@@ -230,8 +230,8 @@ enum Gone {
 
 fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure {
     let path = full_path(source);
-    let which = if source.version > 0 {
-        format!("version {} of {path}", source.version)
+    let which = if source.version() > 0 {
+        format!("version {} of {path}", source.version())
     } else {
         path
     };

@@ -41,7 +41,7 @@ fn what_is_left_out_is_what_the_reference_says() {
         ),
         ("shop/default/account", ["vault".to_owned()].as_slice())
     );
-    assert_eq!((job.sources[0].engine, job.sources[0].version), (None, 0));
+    assert_eq!((job.sources[0].engine, job.sources[0].version()), (None, 0));
 }
 
 #[test]
