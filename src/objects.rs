@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::api::VaultSecret;
+use crate::api::source::Source;
 use crate::cluster::Key;
 
 /// The VaultSecrets, by namespace and name.
@@ -38,7 +39,7 @@ struct Summary {
     template_maps: BTreeSet<String>,
 }
 
-/// A path in Vault, mount first, however a person spelt it.
+/// A path in Vault, mount first, however a person spelt it; that of a folder ends with a slash.
 pub type Place = String;
 
 /// Another object that wants to write the same Secret.
@@ -301,18 +302,25 @@ impl Summary {
             connection: object.spec.connection_ref.name.clone(),
             service_account: object.spec.auth.service_account_name.clone(),
             template_maps: object.template_maps().map(str::to_owned).collect(),
-            reads: object
-                .spec
-                .sources
-                .iter()
-                .filter_map(|source| source.kv.as_ref())
-                .map(|kv| match kv.mount.as_str() {
-                    "" => kv.path.clone(),
-                    mount => format!("{mount}/{}", kv.path),
-                })
-                .collect(),
+            reads: object.spec.sources.iter().filter_map(read_again).collect(),
         }
     }
+}
+
+/// Where a source reads that may be read again and again; a folder has a slash at its end.
+fn read_again(source: &Source) -> Option<Place> {
+    let (mount, path) = match (&source.kv, &source.kv_folder) {
+        (Some(kv), _) => (&kv.mount, kv.path.clone()),
+        (None, Some(folder)) => (
+            &folder.mount,
+            format!("{}/", folder.path.trim_end_matches('/')),
+        ),
+        (None, None) => return None,
+    };
+    Some(match mount.as_str() {
+        "" => path,
+        mount => format!("{mount}/{path}"),
+    })
 }
 
 #[cfg(test)]

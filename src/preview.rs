@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
 use crate::api::Reason;
-use crate::reconcile::offline::{Plan, Refused, Rendered, plan};
+use crate::reconcile::offline::{Of, Plan, Refused, Rendered, plan};
 use crate::sensitive::{JsonRef, SecretJson};
 use files::{Files, Found};
 pub use print::{Format, Shown, print};
@@ -85,10 +85,10 @@ async fn make(
 ) -> anyhow::Result<Result<Rendered, Refused>> {
     let mut values = BTreeMap::new();
     for wanted in plan.wanted() {
-        let value = match (given.get(&wanted.name), &wanted.place, server) {
+        let value = match (given.get(&wanted.name), &wanted.of, server) {
             (Some(None), _, _) => None,
             (Some(Some(text)), _, _) => Some(document(&wanted.name, text)?),
-            (None, Some(place), Some(server)) => {
+            (None, Of::Entry(place), Some(server)) => {
                 let namespace = &found.object.spec.vault_namespace;
                 match vault::read(server, namespace, &wanted.name, place).await? {
                     Ok(value) => Some(value),
@@ -96,7 +96,12 @@ async fn make(
                     Err(refused) => return Ok(Err(refused)),
                 }
             }
-            (None, None, Some(_)) => bail!(
+            (None, Of::Folder, Some(_)) => bail!(
+                "{}: source {name} is a folder, which a preview does not read; give it a value with --values, such as {{\"{name}\": {{\"smtp\": {{\"password\": \"…\"}}}}}}",
+                found.place(),
+                name = wanted.name
+            ),
+            (None, Of::Issued, Some(_)) => bail!(
                 "{}: source {name} is issued by Vault, and a preview must not have anything issued; give it a value with --values, such as {{\"{name}\": {{\"username\": \"…\"}}}}",
                 found.place(),
                 name = wanted.name

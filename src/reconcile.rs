@@ -17,6 +17,9 @@ mod failure;
 mod fetch;
 #[cfg(test)]
 mod fixture;
+mod folders;
+mod found;
+mod gather;
 mod held;
 mod housework;
 mod issue;
@@ -44,6 +47,7 @@ mod rolled_out;
 pub mod rollout;
 mod sessions;
 mod settle;
+mod source_job;
 mod status;
 mod tend;
 mod tended;
@@ -94,7 +98,7 @@ use crate::minting::{Stage, Wish};
 use crate::objects::Objects;
 use crate::seal::Keys;
 use crate::telemetry::Clock;
-use crate::vault::{Mounts, Reads, Sessions};
+use crate::vault::{Listings, Mounts, Reads, Sessions};
 
 /// The longest that a pass may take: a login, a mount look-up, a read and a write at their longest, and then some.
 const PASS_LIMIT: Duration = Duration::from_secs(150);
@@ -121,6 +125,8 @@ pub struct Context {
     pub sessions: Sessions<TokenError>,
     /// Readings, one per path and identity.
     pub reads: Reads<Refusal>,
+    /// Lists, one per folder and identity.
+    pub listings: Listings<Refusal>,
     /// Which mount a path is below.
     pub mounts: Mounts,
     /// Keys of the MACs.

@@ -76,6 +76,9 @@ pub enum SourceRecord {
         /// Whether Vault had nothing there when it was last asked.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         missing: bool,
+        /// Of how many entries it was made, if it is a folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entries: Option<usize>,
     },
     /// Credentials with a lease.
     Lease {
@@ -131,6 +134,17 @@ pub enum SourceRecord {
 }
 
 impl SourceRecord {
+    /// Of a place where nothing is.
+    pub fn nothing(place: String) -> Self {
+        Self::Static {
+            place,
+            version: None,
+            fingerprint: String::new(),
+            missing: true,
+            entries: None,
+        }
+    }
+
     /// Stands for where the source was read.
     pub fn place(&self) -> &str {
         match self {
@@ -320,12 +334,14 @@ mod tests {
             version: Some(12),
             fingerprint: "12@2026".to_owned(),
             missing: false,
+            entries: None,
         };
         let gone = SourceRecord::Static {
             place: "ccfbe4b5f2029bec".to_owned(),
             version: None,
             fingerprint: String::new(),
             missing: true,
+            entries: None,
         };
         Record {
             owner_uid: "6f9619ff-8b86-4d01-b42d-00c04fc964ff".to_owned(),
@@ -540,7 +556,7 @@ mod tests {
                     2 => SourceRecord::Certificate { place, serial: fingerprint, not_before: issued, not_after: issued, issued, lease: missing.then(String::new) },
                     _ => SourceRecord::Written { place, issued },
                 },
-                None => SourceRecord::Static { place, version, fingerprint, missing },
+                None => SourceRecord::Static { place, version, fingerprint, missing, entries: missing.then_some(7) },
             };
             Record {
                 owner_uid, owner_name, request, secret_type, generation, revision, keys,

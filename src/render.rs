@@ -6,13 +6,16 @@
 
 mod decode;
 mod error;
+pub mod folder;
 mod mapping;
+mod names;
 mod rename;
 pub mod template;
 
 pub use decode::{Decode, DecodeProblem};
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
+pub use names::{Names, NamesError};
 pub use rename::{Case, Selection, Wording, WordingError};
 pub use template::Template;
 

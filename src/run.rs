@@ -30,7 +30,7 @@ use crate::objects::Objects;
 use crate::reconcile::{self, Context, Housework, Memories, Orphans, Overlay, Settings};
 use crate::seal::Keys;
 use crate::telemetry::Clock;
-use crate::vault::{Mounts, Reads, Sessions};
+use crate::vault::{Listings, Mounts, Reads, Sessions};
 
 /// The Secret in the operator's namespace that holds the keys of the MACs.
 const KEY_SECRET: &str = "vaultbridge-keys";
@@ -196,6 +196,7 @@ fn context(
         connections: Connections::default(),
         sessions: Sessions::new(),
         reads: Reads::new(),
+        listings: Listings::new(),
         mounts: Mounts::new(),
         keys,
         memories: Memories::default(),
@@ -337,6 +338,7 @@ async fn sweep(context: Arc<Context>) {
         ticks.tick().await;
         context.reads.sweep();
         context.sessions.sweep();
+        context.listings.sweep();
         context.mounts.sweep();
         context.overlay.sweep();
     }

@@ -1,7 +1,7 @@
 //! Everything that speaks HTTP to Vault or `OpenBao`, which answer the same API.
 //!
 //! This layer knows nothing of Kubernetes. From the bottom up: [`settings`] checks what a person wrote and
-//! [`client`] sends requests with it; [`login`], [`engine`], [`kv`] and [`issued`] know the requests themselves; [`sessions`] keeps
+//! [`client`] sends requests with it; [`login`], [`engine`], [`kv`], [`folder`] and [`issued`] know the requests themselves; [`sessions`] keeps
 //! one Vault token per identity and [`reads`] one reading per path, so that a thousand objects cost one request.
 //!
 //! The requests are vaultrs' types where it has them, but they are sent and answered here: vaultrs logs bodies
@@ -13,6 +13,7 @@ mod endpoint;
 pub mod engine;
 pub mod error;
 mod flight;
+pub mod folder;
 pub mod issued;
 pub mod kv;
 pub mod login;
@@ -25,11 +26,13 @@ mod transport;
 pub use client::{Client, Health, Observer};
 pub use engine::{KvVersion, Mount, MountError, Mounts};
 pub use error::Error;
+pub use folder::{Detailed, Listed, list, list_detailed};
 pub use issued::{
     Ask, AskMethod, AskResult, Issued, Lease, LeaseGrant, LeaseRefusal, issue, renew_lease,
 };
 pub use kv::{KvReply, KvSecret, read_kv};
 pub use login::{LoginProblem, Method, Token, lookup_self, renew_self, revoke_self};
-pub use reads::{KvOutcome, ReadKey, Reading, Reads, Want};
+pub use reads::listings::{Entries, FolderKey, Listing, Listings, Plain};
+pub use reads::{KvOutcome, ReadKey, Reading, Reads, Told, Want};
 pub use sessions::{Identity, Revocations, SessionError, Sessions, Verdict, log_in};
 pub use settings::{Settings, SettingsError, is_plain};

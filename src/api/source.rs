@@ -8,20 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::BoundedText;
 
+mod folder;
 mod pki;
 mod write;
 
+pub use folder::KvFolderSource;
 pub use pki::{
     KeyAlgorithm, NO_KEY_FORMAT, ONE_KEY, PKI_FIELDS_FIX, PkiSource, PrivateKey, SIZE_WITH_ECDSA,
 };
 pub use write::{ParameterFrom, SecretKeyRef, WriteMethod, WriteResult, WriteSource};
 
 /// What is wrong with a source that has no engine member, or more than one.
-pub const ONE_MEMBER: &str = "set exactly one engine member: kv, read, write or pki";
+pub const ONE_MEMBER: &str = "set exactly one engine member: kv, kvFolder, read, write or pki";
 
 /// One thing to read from Vault.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("[has(self.kv), has(self.read), has(self.write), has(self.pki)].filter(member, member).size() == 1").message(ONE_MEMBER))]
+#[x_kube(validation = Rule::new("[has(self.kv), has(self.kvFolder), has(self.read), has(self.write), has(self.pki)].filter(member, member).size() == 1").message(ONE_MEMBER))]
 pub struct Source {
     /// Name of the source within this object: a letter, then letters, digits and underscores, at most 31 in all.
     #[schemars(length(min = 1, max = 31))]
@@ -36,6 +38,10 @@ pub struct Source {
     /// A secret of a KV engine, version 1 or 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvSource>,
+
+    /// All entries of a folder of a KV engine, version 1 or 2.
+    #[serde(default, rename = "kvFolder", skip_serializing_if = "Option::is_none")]
+    pub kv_folder: Option<KvFolderSource>,
 
     /// Any path that answers a GET: credentials of a dynamic engine, such as `database/creds/orders`, which Vault issues with a lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]

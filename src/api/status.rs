@@ -80,13 +80,17 @@ pub struct SourceStatus {
     /// Name of the source.
     pub name: String,
 
-    /// Kind of value: Static values have neither lease nor expiry; a Lease ends unless it is renewed; a Token and a Certificate end; what was Written stays.
+    /// Kind of value: Static values and those of a Folder have neither lease nor expiry; a Lease ends unless it is renewed; a Token and a Certificate end; what was Written stays.
     #[serde(rename = "type")]
     pub source_type: SourceType,
 
     /// KV v2: version of the secret that the Secret was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+
+    /// Folder: number of entries that the Secret was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<i64>,
 
     /// True if the path does not exist in Vault (any more) and the Secret does without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -127,6 +131,8 @@ pub enum SourceType {
     /// Without lease and expiry; read at intervals.
     #[default]
     Static,
+    /// The entries of a KV folder; read at intervals.
+    Folder,
     /// Issued by Vault for this object alone, with a lease.
     Lease,
     /// A token that Vault issued for this object alone, or one that unwraps what it issued.

@@ -76,7 +76,7 @@ use super::template_from::TemplateFrom;
         .message("data[].source must be the name of one of spec.sources"),
     validation = Rule::new("!has(self.dataFrom) || self.dataFrom.all(d, self.sources.exists(s, s.name == d.source))")
         .message("dataFrom[].source must be the name of one of spec.sources"),
-    validation = Rule::new("!has(self.destination) || !has(self.destination.deletionPolicy) || self.destination.deletionPolicy != 'Retain' || self.sources.all(s, has(s.kv)) || (has(self.lease) && has(self.lease.revokeOnDelete) && self.lease.revokeOnDelete == 'Leave')")
+    validation = Rule::new("!has(self.destination) || !has(self.destination.deletionPolicy) || self.destination.deletionPolicy != 'Retain' || self.sources.all(s, has(s.kv) || has(s.kvFolder)) || (has(self.lease) && has(self.lease.revokeOnDelete) && self.lease.revokeOnDelete == 'Leave')")
         .message("a Secret that stays (destination.deletionPolicy: Retain) must not hold credentials that are revoked: set lease.revokeOnDelete to Leave")
 )]
 pub struct VaultSecretSpec {

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
 use super::failure::Failure;
+use super::found::{FolderValue, Value};
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::{DestinationJob, Job};
@@ -20,10 +21,9 @@ use crate::cluster::SecretMeta;
 use crate::cluster::managed_fields::Owners;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::record::{ANNOTATION, Record, SessionRecord, SourceRecord};
-use crate::render::{self, Mapping};
+use crate::render::{self, Mapping, MappingError};
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
-use crate::vault::KvSecret;
 use types::{DOCKER_CFG, DOCKER_CONFIG};
 
 /// The Secret wanted.
@@ -58,17 +58,17 @@ pub type Documents = Vec<(String, Option<Document>)>;
 #[derive(Clone)]
 pub enum Document {
     /// It was read, and may be shared with other objects.
-    Read(Arc<KvSecret>),
+    Read(Value),
     /// It was issued for this object alone.
     Issued(Arc<SecretJson>),
 }
 
 impl Document {
-    /// The value itself.
-    pub fn json(&self) -> &SecretJson {
+    /// How many bytes it has.
+    pub fn bytes(&self) -> usize {
         match self {
-            Self::Read(secret) => &secret.data,
-            Self::Issued(data) => data,
+            Self::Read(value) => value.bytes(),
+            Self::Issued(data) => data.expose().len(),
         }
     }
 }
@@ -109,11 +109,55 @@ pub struct IssuedValue {
 
 /// The values of the Secret wanted.
 pub fn values(mapping: &Mapping, documents: &Documents) -> Result<SecretData, Failure> {
+    let folders = documents.iter().map(|(name, document)| match document {
+        Some(Document::Read(Value::Folder(folder))) => together(name, folder).map(Some),
+        Some(Document::Read(Value::Entry(_)) | Document::Issued(_)) | None => Ok(None),
+    });
+    let folders: Vec<Option<SecretJson>> = folders.collect::<Result<_, _>>()?;
     let sources: Vec<(String, Option<&SecretJson>)> = documents
         .iter()
-        .map(|(name, document)| (name.clone(), document.as_ref().map(Document::json)))
+        .zip(&folders)
+        .map(|((name, document), folder)| {
+            let one = document.as_ref().and_then(|document| match document {
+                Document::Read(Value::Entry(secret)) => Some(&secret.data),
+                Document::Read(Value::Folder(_)) => folder.as_ref(),
+                Document::Issued(data) => Some(data),
+            });
+            (name.clone(), one)
+        })
         .collect();
-    render::render(mapping, &sources).map_err(|error| refusals::mapping(&error))
+    render::render(mapping, &sources).map_err(|error| {
+        let nested = |name: &str| {
+            documents.iter().any(|(known, document)| {
+                let value = document.as_ref();
+                known == name
+                    && matches!(value, Some(Document::Read(Value::Folder(folder))) if !folder.flatten)
+            })
+        };
+        let failure = refusals::mapping(&error);
+        match &error {
+            MappingError::InvalidKeyName {
+                copied: Some((name, _)),
+                ..
+            } if nested(name) => refusals::folder::hint(name, &failure),
+            _ => failure,
+        }
+    })
+}
+
+/// The entries of a folder as one document.
+fn together(name: &str, folder: &FolderValue) -> Result<SecretJson, Failure> {
+    let FolderValue { entries, flatten } = folder;
+    let entries = entries.iter();
+    let entries: Vec<(&str, &SecretJson)> = entries
+        .map(|(name, secret)| (name.as_str(), &secret.data))
+        .collect();
+    let document = if *flatten {
+        render::folder::flat(&entries)
+    } else {
+        render::folder::nested(&entries)
+    };
+    document.map_err(|error| refusals::folder::together(name, &error))
 }
 
 /// Compares the values with what stands there. If the trigger is that somebody else set values, the Secret is written even if

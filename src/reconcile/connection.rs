@@ -307,6 +307,7 @@ async fn replace(name: &str, entry: Entry, context: &Context) {
 /// Ends the sessions of a server that is not used any more and forgets what was read from it.
 async fn end(old: &Connection, context: &Context) {
     context.reads.forget(&old.identity);
+    context.listings.forget(&old.identity);
     context.mounts.forget(&old.identity);
     let ended = context
         .sessions

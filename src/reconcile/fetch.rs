@@ -6,14 +6,16 @@ use futures::future::try_join_all;
 
 use super::Context;
 use super::failure::Failure;
+use super::found::Found;
+use super::gather;
 use super::reading::{self, Need, Terms};
 use super::refusals;
-use super::resolve::{Job, SourceJob};
+use super::resolve::Job;
 use super::settle::Before;
+use super::source_job::{SourceJob, SourceKind};
 use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::connections::Reachability;
-use crate::vault::KvOutcome;
 
 /// How old a reading may be that a new or repaired Secret is made of: a hundred objects that start together share it.
 const SHARED_FOR: Duration = Duration::from_secs(30);
@@ -31,7 +33,7 @@ pub async fn fetch(
     need: Need,
     before: Before<'_>,
     context: &Context,
-) -> Result<Vec<KvOutcome>, Failure> {
+) -> Result<Vec<Found>, Failure> {
     let Reachability { outage, .. } = job.connection.reachability();
     let is_asked = !job.sources.is_empty() || matches!(trigger, Trigger::Issued(_));
     if let Some(outage) = outage.filter(|_| is_asked) {
@@ -41,10 +43,11 @@ pub async fn fetch(
         let terms = Terms {
             max_age: max_age(job, source, trigger),
             useful: useful(job),
+            told: None,
             known: before.fingerprint(job, source),
             need,
         };
-        reading::read(job, source, terms, context)
+        read(job, source, terms, context)
     });
     let result = unless_outage(job, Box::pin(try_join_all(readings)), context).await;
     if let Err(failure) = &result
@@ -56,6 +59,24 @@ pub async fn fetch(
         context.suspect(&job.connection);
     }
     result
+}
+
+async fn read(
+    job: &Job,
+    source: &SourceJob,
+    terms: Terms<'_>,
+    context: &Context,
+) -> Result<Found, Failure> {
+    match &source.kind {
+        SourceKind::Entry { version: _ } => {
+            let outcome = reading::read(job, source, terms, context).await;
+            outcome.map(Found::Entry)
+        }
+        SourceKind::Folder(folder) => {
+            let found = gather::read(job, source, folder, terms, context).await;
+            found.map(Found::Folder)
+        }
+    }
 }
 
 /// Waits for Vault, but not for one that the connection's probe finds dead meanwhile: a server that hangs would keep

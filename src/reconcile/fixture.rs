@@ -18,6 +18,7 @@ use super::build::{self, metadata};
 use super::claim::{Claim, claim};
 use super::decide::{Decision, decide};
 use super::failure::Failure;
+use super::found::Found;
 use super::memory::Memory;
 use super::observe::{ConnectionView, Observed, record_of};
 use super::report::{Outcome, Report};
@@ -240,6 +241,7 @@ pub fn ordinary() -> KvOutcome {
 /// What Vault holds, brought into the Secret as the API server would then have it.
 pub fn write_of(observed: &mut Observed, readings: Vec<KvOutcome>) -> Result<Record, Failure> {
     let job = job(observed);
+    let readings = readings.into_iter().map(Found::Entry).collect();
     let Settled::Render(settled) = settle(&job, Before::of_pass(observed), readings, false)? else {
         panic!("not to be rendered");
     };

@@ -94,11 +94,13 @@ pub struct LeaseJob {
 
 /// The source, checked; `None` if it is one that is read again and again.
 pub fn issued(source: &Source) -> Result<Option<IssuedJob>, Failure> {
-    match (&source.kv, &source.read, &source.write, &source.pki) {
-        (Some(_), None, None, None) => Ok(None),
-        (None, Some(read), None, None) => read_source(source, read).map(Some),
-        (None, None, Some(write), None) => write_source(source, write).map(Some),
-        (None, None, None, Some(pki)) => pki_source(source, pki).map(Some),
+    let again = [source.kv.is_some(), source.kv_folder.is_some()];
+    let again = again.into_iter().filter(|member| *member).count();
+    match (again, &source.read, &source.write, &source.pki) {
+        (1, None, None, None) => Ok(None),
+        (0, Some(read), None, None) => read_source(source, read).map(Some),
+        (0, None, Some(write), None) => write_source(source, write).map(Some),
+        (0, None, None, Some(pki)) => pki_source(source, pki).map(Some),
         _ => Err(Failure::invalid(format!(
             "spec.sources[{}]: {ONE_MEMBER}",
             source.name

@@ -38,8 +38,8 @@ pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
 }
 
 async fn render(job: &Job, mapping: Mapping, documents: Documents) -> Result<SecretData, Failure> {
-    let secrets = documents.iter().filter_map(|(_, secret)| secret.as_ref());
-    let bytes = secrets.map(|secret| secret.json().expose().len()).sum();
+    let values = documents.iter().filter_map(|(_, value)| value.as_ref());
+    let bytes = values.map(build::Document::bytes).sum();
     let render = move || build::values(&mapping, &documents);
     heavy::work(&job.key.namespace, bytes, render).await
 }

@@ -9,7 +9,8 @@ use super::failure::Failure;
 use super::issued;
 use super::mapping::mapping;
 pub use super::observe::TemplateMaps;
-use super::resolve::{self, DestinationJob, SourceJob};
+use super::resolve::{self, DestinationJob};
+use super::source_job::{SourceJob, SourceKind, sources};
 use crate::api::{MANAGED_BY, MANAGER, Reason, VaultSecret};
 use crate::cluster::Key;
 use crate::render::Mapping;
@@ -40,8 +41,19 @@ pub struct Wanted {
     pub name: String,
     /// Whether it may be absent.
     pub optional: bool,
-    /// Where it is read; `None`: Vault would have to issue something for it.
-    pub place: Option<Place>,
+    /// What would have to be read for it.
+    pub of: Of,
+}
+
+/// What a source is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// One entry of a KV engine.
+    Entry(Place),
+    /// All entries of a folder.
+    Folder,
+    /// What Vault would have to issue.
+    Issued,
 }
 
 /// An entry of a KV engine.
@@ -78,7 +90,7 @@ pub fn plan(object: &VaultSecret, templates: &TemplateMaps) -> Result<Plan, Refu
     let spec = &object.spec;
     parse_duration(&spec.refresh.interval)
         .map_err(|error| Failure::invalid(format!("spec.refresh.interval: {error}")))?;
-    let (read, issued) = resolve::sources(object)?;
+    let (read, issued) = sources(object)?;
     issued::lease(object)?;
     let read = read.into_iter().map(|source| {
         let SourceJob {
@@ -87,24 +99,23 @@ pub fn plan(object: &VaultSecret, templates: &TemplateMaps) -> Result<Plan, Refu
             mount,
             engine,
             path,
-            version,
+            kind,
         } = source;
-        let place = Place {
-            mount,
-            engine,
-            path,
-            version,
+        let of = match kind {
+            SourceKind::Folder(_) => Of::Folder,
+            SourceKind::Entry { version } => Of::Entry(Place {
+                mount,
+                engine,
+                path,
+                version,
+            }),
         };
-        Wanted {
-            name,
-            optional,
-            place: Some(place),
-        }
+        Wanted { name, optional, of }
     });
     let issued = issued.into_iter().map(|source| Wanted {
         name: source.name,
         optional: source.optional,
-        place: None,
+        of: Of::Issued,
     });
     let mut wanted: Vec<Wanted> = read.chain(issued).collect();
     let order = |name: &str| spec.sources.iter().position(|source| source.name == name);

@@ -20,6 +20,32 @@ pub fn check_kv(mount: &str, path: &str, plain: bool) -> Result<(), String> {
     check_mount(path).map_err(|problem| format!("path {problem}"))
 }
 
+/// Checks a folder without a slash at its end, likewise; it may be a whole mount. The problem begins with the name of the field below `kvFolder`.
+pub fn check_folder(mount: &str, path: &str, plain: bool) -> Result<(), String> {
+    if mount.is_empty() {
+        check(path).map_err(|problem| format!("path {problem}"))?;
+        return check_mount(path).map_err(|problem| format!("path {problem}"));
+    }
+    check_kv(mount, path, plain)
+}
+
+/// Checks the name of an entry that Vault has listed. It may have what people are not to write, as it is encoded, but nothing that leads elsewhere.
+pub fn check_listed(name: &str) -> Result<(), &'static str> {
+    if name.split('/').any(str::is_empty) {
+        return Err("has an empty segment");
+    }
+    if name
+        .split('/')
+        .any(|segment| segment == "." || segment == "..")
+    {
+        return Err("has . or .. as a segment");
+    }
+    if name.contains('\\') || name.chars().any(char::is_control) {
+        return Err("has a backslash or a control character");
+    }
+    Ok(())
+}
+
 /// Checks a path that is read as it stands. The problem begins with the name of the field below `read`.
 pub fn check_read(path: &str) -> Result<(), String> {
     let segments = segments(path)?;

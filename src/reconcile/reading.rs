@@ -8,10 +8,12 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::failure::Failure;
 use super::refusals::Refusal;
-use super::resolve::{Job, SourceJob};
-use super::settle::full_path;
+use super::resolve::Job;
+use super::source_job::{SourceJob, full_path};
 use crate::cluster::tokens;
-use crate::vault::{self, KvOutcome, KvReply, KvSecret, Mount, ReadKey, Token, Verdict, Want};
+use crate::vault::{
+    self, KvOutcome, KvReply, KvSecret, Mount, ReadKey, Token, Told, Verdict, Want,
+};
 
 /// What is wanted of a reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Terms<'a> {
     pub max_age: Duration,
     /// For how long this object may come back to compare.
     pub useful: Duration,
+    /// What a list has just told of it.
+    pub told: Option<Told<'a>>,
     /// The fingerprint of what the Secret was made of, if it was made of this place.
     pub known: Option<&'a str>,
     /// What is wanted of it.
@@ -45,6 +49,7 @@ pub async fn read(
     let Terms {
         max_age,
         useful,
+        told,
         known,
         need,
     } = terms;
@@ -62,6 +67,7 @@ pub async fn read(
         max_age,
         value: need == Need::Values,
         known,
+        told,
         useful,
         fingerprint: &fingerprint,
     };
@@ -71,14 +77,18 @@ pub async fn read(
         .await;
     let (reading, news) = read.map_err(|refusal| refusal.failure(job, source))?;
     if news {
-        context.nudge_others(&job.key, &full_path(source));
+        let place = full_path(source);
+        context.nudge_others(&job.key, &place);
+        for (end, _) in place.match_indices('/') {
+            context.nudge_others(&job.key, &place[..=end].to_owned());
+        }
     }
     Ok(reading.outcome)
 }
 
 /// What the reading is shared by. A place that can be written in several ways has one key: where Vault is asked for the mount,
 /// what a person said of it decides nothing.
-fn key(job: &Job, source: &SourceJob) -> ReadKey {
+pub fn key(job: &Job, source: &SourceJob) -> ReadKey {
     let (mount, path) = match stated(source) {
         Some(Mount { path, .. }) => (path, source.path.clone()),
         None => (String::new(), full_path(source)),

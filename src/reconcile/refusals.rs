@@ -1,12 +1,14 @@
 //! What Vault and the API server said no to, in words that a person can act on.
 
+pub mod folder;
+
 use std::fmt::Write as _;
 
 use super::failure::{Failure, Retry};
 use super::issued::{IssuedJob, Kind, SecretParameter};
 use super::pki;
-use super::resolve::{Job, SourceJob};
-use super::settle::full_path;
+use super::resolve::Job;
+use super::source_job::{SourceJob, full_path};
 use crate::api::Reason;
 use crate::api::destination::SecretType;
 use crate::cluster::WriteError;
@@ -24,14 +26,25 @@ pub enum Refusal {
     Mount(MountError),
     /// The read itself.
     Read(vault::Error),
+    /// The list of a folder.
+    List {
+        /// The one below the source's that was listed; empty for that itself.
+        below: String,
+        /// Why.
+        error: vault::Error,
+    },
+    /// A folder holds more than is looked through.
+    Unbounded(String),
 }
 
 impl Refusal {
     /// Whether Vault refused the token, so that another login might help.
     pub fn is_forbidden(&self) -> bool {
         match self {
-            Self::Login(_) | Self::Mount(MountError::NotKv { .. }) => false,
-            Self::Mount(MountError::Vault(error)) | Self::Read(error) => {
+            Self::Login(_) | Self::Mount(MountError::NotKv { .. }) | Self::Unbounded(_) => false,
+            Self::Mount(MountError::Vault(error))
+            | Self::Read(error)
+            | Self::List { error, .. } => {
                 matches!(error, vault::Error::Forbidden { .. })
             }
         }
@@ -43,6 +56,8 @@ impl Refusal {
             Self::Login(error) => login(job, error),
             Self::Mount(error) => mount(job, source, error),
             Self::Read(error) => read(job, source, error),
+            Self::List { below, error } => folder::list(job, source, below, error),
+            Self::Unbounded(what) => folder::unbounded(source, what),
         }
     }
 }
@@ -178,7 +193,7 @@ fn mount(job: &Job, source: &SourceJob, error: &MountError) -> Failure {
         ),
         MountError::NotKv { .. } => Failure::new(
             Reason::InvalidSpec,
-            format!("spec.sources[{}].kv: {error}", source.name),
+            format!("spec.sources[{}].{}: {error}", source.name, source.member()),
         )
         .retried(Retry::Backoff),
     }

@@ -11,10 +11,9 @@ use super::failure::Failure;
 use super::issued::{self, IssuedJob, LeaseJob};
 use super::mapping::mapping;
 use super::observe::{ConnectionView, Observed, TemplateMaps};
-use super::paths;
+use super::source_job::{self, SourceJob};
 use super::texts::texts_of;
 use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
-use crate::api::source::{KvEngineVersion, KvSource, Source};
 use crate::api::vault_secret::AuthMethod;
 use crate::api::{DEFAULT_AUDIENCE, Reason, VaultSecret};
 use crate::cluster::Key;
@@ -78,31 +77,6 @@ pub struct Login {
     pub service_account: Key,
 }
 
-/// One source.
-pub struct SourceJob {
-    /// Its name.
-    pub name: String,
-    /// Whether it may be absent.
-    pub optional: bool,
-    /// Its mount; empty if the mount is the beginning of the path.
-    pub mount: String,
-    /// The engine's version; `None`: ask Vault.
-    pub engine: Option<vault::KvVersion>,
-    /// The path below the mount, or with the mount in front.
-    pub path: String,
-    /// What is read there.
-    pub kind: SourceKind,
-}
-
-/// What is read at a path.
-pub enum SourceKind {
-    /// What stands at the path itself.
-    Entry {
-        /// The version to read; 0 is the newest.
-        version: u64,
-    },
-}
-
 /// The Secret to write.
 pub struct DestinationJob {
     /// Namespace and name.
@@ -117,15 +91,6 @@ pub struct DestinationJob {
     pub deletion_policy: DeletionPolicy,
     /// What to do when a path that existed is gone.
     pub missing_source_policy: MissingSourcePolicy,
-}
-
-impl SourceJob {
-    /// The version that is pinned; 0 where it is the newest that is read.
-    pub fn version(&self) -> u64 {
-        match self.kind {
-            SourceKind::Entry { version } => version,
-        }
-    }
 }
 
 impl Job {
@@ -146,7 +111,7 @@ pub fn resolve(observed: &Observed) -> Result<Option<Job>, Failure> {
     }
     let interval = parse_duration(&spec.refresh.interval)
         .map_err(|error| Failure::invalid(format!("spec.refresh.interval: {error}")))?;
-    let (sources, issued) = sources(object)?;
+    let (sources, issued) = source_job::sources(object)?;
     let lease = issued::lease(object)?;
     let mapping = mapping(object, &observed.templates)?;
     let Some(connection) = connection(observed, &key)? else {
@@ -275,49 +240,6 @@ fn login(
         role: auth.role.clone(),
         service_account: account,
     }
-}
-
-/// The sources that may be read again and again, and those that are issued.
-pub fn sources(object: &VaultSecret) -> Result<(Vec<SourceJob>, Vec<IssuedJob>), Failure> {
-    let (mut read, mut issued) = (Vec::new(), Vec::new());
-    for source in &object.spec.sources {
-        match (issued::issued(source)?, &source.kv) {
-            (Some(job), _) => issued.push(job),
-            (None, Some(kv)) => read.push(kv_source(source, kv)?),
-            (None, None) => {}
-        }
-    }
-    Ok((read, issued))
-}
-
-fn kv_source(source: &Source, kv: &KvSource) -> Result<SourceJob, Failure> {
-    let Source { name, optional, .. } = source;
-    let KvSource {
-        path,
-        mount,
-        engine_version,
-        version,
-    } = kv;
-    paths::check_kv(mount, path, *engine_version == KvEngineVersion::V1)
-        .map_err(|problem| Failure::invalid(format!("spec.sources[{name}].kv.{problem}")))?;
-    let engine = match engine_version {
-        KvEngineVersion::Auto => None,
-        KvEngineVersion::V1 => Some(vault::KvVersion::V1),
-        KvEngineVersion::V2 => Some(vault::KvVersion::V2),
-    };
-    let version = u64::try_from(*version).map_err(|_| {
-        Failure::invalid(format!(
-            "spec.sources[{name}].kv.version must not be negative"
-        ))
-    })?;
-    Ok(SourceJob {
-        name: name.clone(),
-        optional: *optional,
-        mount: mount.clone(),
-        engine,
-        path: path.clone(),
-        kind: SourceKind::Entry { version },
-    })
 }
 
 /// The Secret that the object asks for.

@@ -1,16 +1,17 @@
 //! Step 6: what the readings mean, compared with what the Secret was made of: nothing new, something new, or something gone.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::failure::Failure;
+use super::found::{FolderFound, Found, Value};
 use super::observe::Observed;
-use super::resolve::{Job, SourceJob};
+use super::resolve::Job;
+use super::source_job::{SourceJob, SourceKind, full_path, shown_path};
 use super::status;
 use crate::api::Reason;
 use crate::api::destination::MissingSourcePolicy;
 use crate::record::{Record, SourceRecord, request_hash};
-use crate::vault::{KvOutcome, KvSecret};
+use crate::vault::KvOutcome;
 
 /// What follows from the readings.
 pub enum Settled {
@@ -27,7 +28,7 @@ pub struct Settling {
     /// Its name.
     pub name: String,
     /// Its value; `None` if it contributes nothing.
-    pub secret: Option<Arc<KvSecret>>,
+    pub secret: Option<Value>,
     /// What is recorded of it.
     pub record: SourceRecord,
 }
@@ -57,7 +58,7 @@ enum Was {
 pub fn settle(
     job: &Job,
     before: Before<'_>,
-    readings: Vec<KvOutcome>,
+    readings: Vec<Found>,
     only_if_changed: bool,
 ) -> Result<Settled, Failure> {
     let mut settling = Vec::with_capacity(readings.len());
@@ -87,41 +88,24 @@ fn settle_source(
     job: &Job,
     source: &SourceJob,
     before: Before<'_>,
-    reading: KvOutcome,
+    reading: Found,
 ) -> Result<Result<Settling, Failure>, Failure> {
     let (name, place) = (source.name.clone(), place(job, source));
     let was = before.of(&name, &place);
-    let gone = match reading {
-        KvOutcome::Found {
-            fingerprint,
-            version,
-            value,
-        } => {
-            let record = SourceRecord::Static {
-                place,
-                version,
-                fingerprint: fingerprint.as_ref().into(),
-                missing: false,
-            };
+    let gone = match standing(source, &place, reading) {
+        Ok((secret, record)) => {
             return Ok(Ok(Settling {
                 name,
-                secret: value,
+                secret,
                 record,
             }));
         }
-        KvOutcome::Deleted { .. } => Gone::Deleted,
-        KvOutcome::Destroyed => Gone::Destroyed,
-        KvOutcome::Absent => Gone::Absent,
+        Err(gone) => gone,
     };
     let nothing = Settling {
         name,
         secret: None,
-        record: SourceRecord::Static {
-            place,
-            version: None,
-            fingerprint: String::new(),
-            missing: true,
-        },
+        record: SourceRecord::nothing(place),
     };
     if source.optional {
         return Ok(Ok(nothing));
@@ -137,6 +121,48 @@ fn settle_source(
         MissingSourcePolicy::Delete if existed => Ok(Err(failure)),
         MissingSourcePolicy::Retain | MissingSourcePolicy::Prune | MissingSourcePolicy::Delete => {
             Err(failure)
+        }
+    }
+}
+
+/// The value, and what is recorded of it, if anything is there.
+fn standing(
+    source: &SourceJob,
+    place: &str,
+    reading: Found,
+) -> Result<(Option<Value>, SourceRecord), Gone> {
+    let record = |version, fingerprint, entries| SourceRecord::Static {
+        place: place.to_owned(),
+        version,
+        fingerprint,
+        missing: false,
+        entries,
+    };
+    match (reading, &source.kind) {
+        (
+            Found::Entry(KvOutcome::Found {
+                fingerprint,
+                version,
+                value,
+            }),
+            _,
+        ) => {
+            let record = record(version, fingerprint.as_ref().into(), None);
+            Ok((value.map(Value::Entry), record))
+        }
+        (Found::Entry(KvOutcome::Deleted { .. }), _) => Err(Gone::Deleted),
+        (Found::Entry(KvOutcome::Destroyed), _) => Err(Gone::Destroyed),
+        (Found::Entry(KvOutcome::Absent), _) => Err(Gone::Absent),
+        (Found::Folder(found), SourceKind::Folder(folder)) if !found.entries.is_empty() => {
+            let entries = Some(found.entries.len());
+            Ok((
+                found.value(folder),
+                record(None, found.fingerprint(), entries),
+            ))
+        }
+        (Found::Folder(found), _) => {
+            let FolderFound { listed, chosen, .. } = found;
+            Err(Gone::Folder { listed, chosen })
         }
     }
 }
@@ -163,6 +189,7 @@ impl<'a> Before<'a> {
                 version: _,
                 fingerprint,
                 missing: _,
+                entries: _,
             } => (*known == place(job, source)).then_some(fingerprint),
             SourceRecord::Lease { .. }
             | SourceRecord::Token { .. }
@@ -187,6 +214,7 @@ impl<'a> Before<'a> {
                 missing,
                 version: _,
                 fingerprint: _,
+                entries: _,
             }) if known == place => {
                 if *missing {
                     Was::Missing
@@ -210,11 +238,16 @@ pub fn is_elsewhere(job: &Job, record: &Record) -> bool {
 /// A short name for where a source is read. The server's address is part of it: that another server does not have the path is
 /// no reason to take anything away.
 fn place(job: &Job, source: &SourceJob) -> String {
+    // Another choice of entries is another source, too: an expression with a typing error must not empty a Secret.
+    let what = match &source.kind {
+        SourceKind::Entry { version } => version.to_string(),
+        SourceKind::Folder(folder) => format!("folder {}", folder.choice),
+    };
     let parts = [
         job.connection.address.as_str(),
         &job.vault_namespace,
         &full_path(source),
-        &source.version().to_string(),
+        &what,
     ];
     let mut name = request_hash(&parts.join("\n"));
     name.truncate(16);
@@ -226,10 +259,15 @@ enum Gone {
     Deleted,
     Destroyed,
     Absent,
+    /// Of a folder nothing is left to take: how many entries are listed, and how many of them were chosen.
+    Folder {
+        listed: usize,
+        chosen: usize,
+    },
 }
 
 fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure {
-    let path = full_path(source);
+    let path = shown_path(source);
     let which = if source.version() > 0 {
         format!("version {} of {path}", source.version())
     } else {
@@ -262,16 +300,31 @@ fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure 
                 "{which} does not exist in Vault; write it, correct kv.path, or set optional: true on the source"
             ),
         ),
+        Gone::Folder { listed, chosen } => {
+            let reason = if existed {
+                Reason::SourceDeleted
+            } else {
+                Reason::PathNotFound
+            };
+            let what = empty(&which, listed, chosen);
+            (reason, format!("{what}{keeps}"))
+        }
     };
     Failure::new(reason, format!("source {}: {what}", source.name))
 }
 
-/// The path as a person would type it for the vault CLI.
-pub fn full_path(source: &SourceJob) -> String {
-    if source.mount.is_empty() {
-        source.path.clone()
-    } else {
-        format!("{}/{}", source.mount, source.path)
+/// Why a folder brings nothing, and what mends it.
+fn empty(folder: &str, listed: usize, chosen: usize) -> String {
+    match (listed, chosen) {
+        (0, _) => format!(
+            "folder {folder} has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source"
+        ),
+        (_, 0) => format!(
+            "none of the {listed} entries of folder {folder} is taken; correct kvFolder.include and exclude, or set optional: true on the source"
+        ),
+        _ => format!(
+            "all entries of folder {folder} that are taken were deleted or destroyed in Vault ({chosen}); undelete one or write a new version, or set optional: true on the source"
+        ),
     }
 }
 

@@ -54,12 +54,7 @@ pub fn of_reply(
 ) -> Result<(IssuedValue, Option<NewLease>), Failure> {
     let (place, name) = (source.place.clone(), source.name.clone());
     let Some(vault::Issued { data, lease, token }) = reply else {
-        let record = SourceRecord::Static {
-            place,
-            version: None,
-            fingerprint: String::new(),
-            missing: true,
-        };
+        let record = SourceRecord::nothing(place);
         let nothing = IssuedValue {
             name,
             data: None,
@@ -178,6 +173,7 @@ fn unleased(job: &Job, source: &IssuedJob, data: &SecretJson, keys: &Keys) -> So
         version: None,
         fingerprint: keys.fingerprint(&text),
         missing: false,
+        entries: None,
     }
 }
 

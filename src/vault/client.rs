@@ -27,7 +27,7 @@ pub struct Client {
 
 /// Is told of every request, for metrics.
 pub trait Observer: Send + Sync {
-    /// A request of the kind `operation` (login, lookup, renew, revoke, read, issue, mounts, health) ended after
+    /// A request of the kind `operation` (login, lookup, renew, revoke, read, list, issue, mounts, health) ended after
     /// `elapsed`; `outcome` is "ok" or the word of [`Error::kind`].
     fn request(&self, operation: &'static str, outcome: &'static str, elapsed: Duration);
 }
@@ -61,6 +61,9 @@ const HEALTH: &str = "health";
 
 /// The operation whose replies are secrets, and may be long.
 pub(super) const READ: &str = "read";
+
+/// The operation that asks what is in a folder, whose replies may be long as well.
+pub(super) const LIST: &str = "list";
 
 /// The operation that makes a credential, whose replies are secrets too.
 pub(super) const ISSUE: &str = "issue";
@@ -188,7 +191,7 @@ impl Client {
         };
         let began = clock::now();
         let limit = match call.operation {
-            READ | ISSUE => transport::MAX_REPLY,
+            READ | LIST | ISSUE => transport::MAX_REPLY,
             _ => transport::MAX_OTHER_REPLY,
         };
         let (http, timeout) = (&inner.http, inner.timeout);

@@ -28,6 +28,32 @@ impl Endpoint for Read {
     }
 }
 
+/// A GET of any path with a query.
+pub(super) struct Ask {
+    /// The path below `/v1/`, not encoded.
+    pub path: String,
+    /// The query string, encoded.
+    pub query: &'static str,
+}
+
+impl Endpoint for Ask {
+    type Response = ();
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::GET
+    }
+
+    fn query(&self) -> Result<Option<String>, ClientError> {
+        Ok(Some(self.query.to_owned()))
+    }
+}
+
 /// A request of any kind, for what vaultrs has no type for. What it carries may be secret, and is wiped.
 pub(super) struct Free {
     pub method: RequestMethod,

@@ -51,6 +51,11 @@ impl<K: Hash + Eq + Clone, S: Default, F> Flights<K, S, F> {
         cell
     }
 
+    /// The cell of `key`, if there is one.
+    pub(super) fn known(&self, key: &K) -> Option<Arc<Cell<S, F>>> {
+        self.lock().get(key).map(Arc::clone)
+    }
+
     /// Takes out every cell whose key is `chosen`. Those who hold one already finish with it.
     pub(super) fn take(&self, chosen: impl Fn(&K) -> bool) -> Vec<Arc<Cell<S, F>>> {
         self.lock()

@@ -147,9 +147,14 @@ fn found(body: &[u8], version: KvVersion) -> Result<KvSecret, Error> {
     })
 }
 
+/// Stands for one version of a secret.
+pub(super) fn version_fingerprint(version: u64, created_time: &str) -> String {
+    format!("{version}:{created_time}")
+}
+
 /// Tells the kinds of 404 apart: `data` with metadata for a version that is gone, an empty list of errors for an
 /// entry that is not there, errors or warnings in words for anything else.
-fn missing(body: &[u8]) -> Result<KvReply, Error> {
+pub(super) fn missing(body: &[u8]) -> Result<KvReply, Error> {
     #[derive(Deserialize)]
     struct Gone {
         data: Option<GoneData>,

@@ -4,6 +4,7 @@
 //! a burst of objects shares it, and all values together within a budget (`shelf`); what stays after that is a fingerprint,
 //! which is enough to see a change. A reading is never shared across identities, because Vault may show each another answer.
 
+pub mod listings;
 mod shelf;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::clock;
 use super::engine::KvVersion;
 use super::flight::Flights;
-use super::kv::{KvReply, KvSecret};
+use super::kv::{KvReply, KvSecret, version_fingerprint};
 use super::sessions::Identity;
 use shelf::{MAX_KEPT, Shelf, Ticket};
 
@@ -50,10 +51,21 @@ pub struct Want<'a> {
     pub value: bool,
     /// Fingerprint of what the caller has from this very place; empty if nothing was there. `None`: it has nothing to compare with.
     pub known: Option<&'a str>,
+    /// What a list has just told of the path. What was read before that will do only if it is the same.
+    pub told: Option<Told<'a>>,
     /// For how long after this the caller may come back to compare; at most an hour is granted.
     pub useful: Duration,
     /// The fingerprint of a secret in an engine without versions: a keyed one, for a bare digest can be guessed.
     pub fingerprint: &'a (dyn Fn(&KvSecret) -> String + Sync),
+}
+
+/// What a list told of a path.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    /// When the list was asked for.
+    pub at: Instant,
+    /// The fingerprint of what was there then.
+    pub fingerprint: &'a str,
 }
 
 /// The answer to a read.
@@ -163,6 +175,15 @@ impl<E: Clone> Reads<E> {
         Ok((reading, news))
     }
 
+    /// What the last reading of that path found, if it began after a list was asked for, and so knows better.
+    pub async fn later(&self, key: &ReadKey, than: Instant) -> Option<KvOutcome> {
+        let cell = self.flights.known(key)?;
+        let turn = cell.turn_regardless().await;
+        let reading = turn.reading.as_ref();
+        let later = reading.filter(|reading| reading.at >= than);
+        later.map(|reading| reading.outcome.clone())
+    }
+
     /// Wipes the values that were kept long enough, and forgets paths that nobody comes back to, failed ones at once. Of more
     /// than there is room for, those go that were not asked for the longest.
     pub fn sweep(&self) {
@@ -247,8 +268,11 @@ impl Held {
             // It began after we asked.
             None => true,
         };
+        let agrees = want.told.is_none_or(|told| {
+            reading.at >= told.at || reading.outcome.fingerprint() == told.fingerprint
+        });
         let holds = !want.value || reading.give(self.value.as_ref().and_then(Ticket::value));
-        (recent && holds).then_some(reading)
+        (recent && agrees && holds).then_some(reading)
     }
 }
 
@@ -274,7 +298,7 @@ impl KvOutcome {
         let outcome = match reply {
             KvReply::Found(secret) => {
                 let fingerprint = match (&secret.version, &secret.created_time) {
-                    (Some(version), Some(time)) => format!("{version}:{time}"),
+                    (Some(version), Some(time)) => version_fingerprint(*version, time),
                     _ => fingerprint(&secret),
                 };
                 let found = Self::Found {

@@ -46,7 +46,10 @@ fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
                     source["write"]["path"] = secret_id_path(t).into();
                     continue;
                 }
-                let kv = &mut source["kv"];
+                let member = ["kv", "kvFolder"]
+                    .into_iter()
+                    .find(|name| source[*name].is_object());
+                let kv = &mut source[member.unwrap_or("kv")];
                 let path = kv["path"].as_str().unwrap_or_default();
                 match path.strip_prefix("secret/") {
                     Some(below) => kv["path"] = format!("{}/{below}", t.name()).into(),
@@ -290,6 +293,35 @@ fn the_examples_of_sources_become_secrets() -> Result<()> {
         t.policy(&[("$tenant/data/*", &["read"]), ("$tenant-v1/*", &["read"])])
             .await?;
         becomes(t, "kv-v1", "orders-v1", &[("username", "without versions")]).await
+    })
+}
+
+#[test]
+fn the_example_of_a_folder_becomes_a_secret() -> Result<()> {
+    run(async |t| {
+        let (db, smtp) = (
+            json!({ "password": "out of the folder" }),
+            json!({ "host": "smtp.internal" }),
+        );
+        t.put("shop/services/db/main", db.clone()).await?;
+        t.put(
+            "shop/services/db/old",
+            json!({ "password": "long gone by" }),
+        )
+        .await?;
+        t.put("shop/services/smtp", smtp.clone()).await?;
+        t.policy(&[
+            ("$tenant/data/shop/*", &["read"]),
+            ("$tenant/metadata/shop/*", &["list"]),
+        ])
+        .await?;
+        let all = json!({ "db/main": db, "smtp": smtp }).to_string();
+        let wanted = [
+            ("DB_PASSWORD", "out of the folder"),
+            ("SMTP_HOST", "smtp.internal"),
+            ("services.json", all.as_str()),
+        ];
+        becomes(t, "folder", "orders-services", &wanted).await
     })
 }
 

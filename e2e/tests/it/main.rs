@@ -8,6 +8,7 @@ mod copies;
 mod destination;
 mod examples;
 mod faults;
+mod folders;
 mod golden;
 mod ground;
 mod kv;

@@ -22,6 +22,7 @@ fn news(name: &str, data: &Value, fingerprint: &str) -> IssuedValue {
             version: None,
             fingerprint: fingerprint.to_owned(),
             missing: false,
+            entries: None,
         },
     }
 }

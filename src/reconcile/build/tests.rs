@@ -19,7 +19,8 @@ type Change = fn(&mut Record);
 
 fn wanted(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Result<Desired, Failure> {
     let job = job(observed);
-    let Settled::Render(settled) = settle(&job, Before::of_pass(observed), vec![reading], false)?
+    let Settled::Render(settled) =
+        settle(&job, Before::of_pass(observed), vec![reading.into()], false)?
     else {
         panic!("not to be rendered");
     };

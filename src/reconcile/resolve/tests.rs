@@ -85,7 +85,7 @@ fn what_cannot_be_is_refused_with_the_field_and_the_fix_and_waits_for_an_edit() 
         (
             "/sources/0",
             json!({"name": "main"}),
-            "spec.sources[main]: set exactly one engine member: kv, read, write or pki",
+            "spec.sources[main]: set exactly one engine member: kv, kvFolder, read, write or pki",
         ),
         (
             "/sources/0",

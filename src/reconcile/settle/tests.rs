@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::reconcile::fixture::{self, edit, found, job, ordinary, synced};
+use crate::reconcile::found::FolderEntry;
 use crate::reconcile::observe::Observed;
 
 fn settled(
@@ -14,7 +15,7 @@ fn settled(
     settle(
         &job(observed),
         Before::of_pass(observed),
-        readings,
+        readings.into_iter().map(Found::Entry).collect(),
         only_if_changed,
     )
 }
@@ -240,5 +241,124 @@ fn a_pinned_version_is_named() {
     assert_eq!(
         word,
         "SourceDeleted: source main: version 7 of secret/shop/orders was destroyed in Vault; write a new version"
+    );
+}
+
+/// A folder that holds these entries, of so many that are listed and chosen.
+fn folder_found(entries: &[&str], listed: usize, chosen: usize) -> Found {
+    let entry = |name: &&str| FolderEntry {
+        name: (*name).to_owned(),
+        fingerprint: "1:1".into(),
+        value: None,
+    };
+    Found::Folder(FolderFound {
+        listed,
+        chosen,
+        entries: entries.iter().map(entry).collect(),
+    })
+}
+
+fn with_folder(policy: &str, more: &serde_json::Value) -> Observed {
+    let mut observed = with_policy(policy);
+    let mut folder = json!({ "path": "secret/shop/" });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        folder[name] = value.clone();
+    }
+    let source = json!({ "name": "main", "kvFolder": folder });
+    edit(&mut observed, "/sources/0", source);
+    observed
+}
+
+fn settled_folder(observed: &Observed, found: Found, only_if_changed: bool) -> String {
+    let before = Before::of_pass(observed);
+    word(&settle(
+        &job(observed),
+        before,
+        vec![found],
+        only_if_changed,
+    ))
+}
+
+/// The Secret was made of the folder as it is now asked for, with these entries.
+fn made_of(observed: &mut Observed, entries: &[&str]) {
+    let made = settle(
+        &job(observed),
+        Before::of_pass(observed),
+        vec![folder_found(entries, 2, 2)],
+        false,
+    );
+    let Ok(Settled::Render(settling)) = made else {
+        panic!("it is rendered")
+    };
+    let mut record = observed.record.clone().unwrap();
+    let sources = settling.into_iter().map(|one| (one.name, one.record));
+    record.sources = sources.collect();
+    observed.record = Some(record);
+}
+
+#[test]
+fn a_folder_is_unchanged_while_its_entries_are_those_of_the_record() {
+    let mut observed = with_folder("Retain", &json!({}));
+    made_of(&mut observed, &["a", "b"]);
+    let look = |entries: &[&str]| settled_folder(&observed, folder_found(entries, 2, 2), true);
+    assert_eq!(look(&["a", "b"]), "unchanged");
+    assert_eq!(
+        look(&["a"]),
+        "render nothing",
+        "the values come with the next look"
+    );
+    assert_eq!(look(&["a", "b", "c"]), "render nothing");
+}
+
+#[test]
+fn only_the_last_entry_of_a_folder_takes_it_along() {
+    for (policy, words) in [
+        (
+            "Retain",
+            "SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source; the Secret keeps its last value, as missingSourcePolicy says",
+        ),
+        ("Prune", "render nothing"),
+        (
+            "Delete",
+            "delete: SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source; the Secret was deleted, as missingSourcePolicy says",
+        ),
+    ] {
+        let mut observed = with_folder(policy, &json!({}));
+        made_of(&mut observed, &["a", "b"]);
+        assert_eq!(
+            settled_folder(&observed, folder_found(&[], 0, 0), true),
+            words
+        );
+    }
+}
+
+#[test]
+fn another_choice_of_entries_that_leaves_none_empties_no_secret() {
+    for policy in ["Retain", "Prune", "Delete"] {
+        let mut observed = with_folder(policy, &json!({}));
+        made_of(&mut observed, &["a", "b"]);
+        edit(
+            &mut observed,
+            "/sources/0/kvFolder/path",
+            json!("secret/shop"),
+        );
+        let spelt = settled_folder(&observed, folder_found(&["a", "b"], 2, 2), true);
+        assert_eq!(spelt, "unchanged", "the slash at the end means nothing");
+        let source =
+            json!({ "name": "main", "kvFolder": { "path": "secret/shop", "include": ["c"] } });
+        edit(&mut observed, "/sources/0", source);
+        let word = settled_folder(&observed, folder_found(&[], 2, 0), true);
+        assert!(
+            word.starts_with(
+                "PathNotFound: source main: none of the 2 entries of folder secret/shop/ is taken"
+            ),
+            "{policy}: {word}"
+        );
+    }
+    let deleted = with_folder("Retain", &json!({ "recursive": true }));
+    let word = settled_folder(&deleted, folder_found(&[], 3, 2), true);
+    assert!(
+        word.contains("were deleted or destroyed in Vault (2)"),
+        "{word}"
     );
 }

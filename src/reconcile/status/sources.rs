@@ -22,8 +22,10 @@ pub fn source_status(name: &str, record: &SourceRecord, lives: Option<&Lives>) -
             version,
             fingerprint: _,
             missing,
+            entries,
         } => SourceStatus {
-            source_type: SourceType::Static,
+            source_type: entries.map_or(SourceType::Static, |_| SourceType::Folder),
+            entries: entries.and_then(|entries| i64::try_from(entries).ok()),
             version: version.and_then(|version| i64::try_from(version).ok()),
             missing: *missing,
             ..plain

@@ -13,17 +13,22 @@ use crate::vault::login::Method;
 
 type Outcome = Result<KvReply, String>;
 
+/// That service account's.
+pub(super) fn identity(service_account: &str) -> Identity {
+    Identity {
+        connection: "default/1".into(),
+        namespace: String::new(),
+        mount: "kubernetes".into(),
+        method: Method::Kubernetes,
+        role: "orders".into(),
+        service_account: service_account.into(),
+        audiences: vec!["vault".into()],
+    }
+}
+
 fn key(service_account: &str) -> ReadKey {
     ReadKey {
-        identity: Identity {
-            connection: "default/1".into(),
-            namespace: String::new(),
-            mount: "kubernetes".into(),
-            method: Method::Kubernetes,
-            role: "orders".into(),
-            service_account: service_account.into(),
-            audiences: vec!["vault".into()],
-        },
+        identity: identity(service_account),
         namespace: String::new(),
         mount: "secret".into(),
         engine: Some(KvVersion::V2),
@@ -50,6 +55,7 @@ fn want(max_age: Duration, value: bool) -> Want<'static> {
         max_age,
         value,
         known: None,
+        told: None,
         useful: UNUSED_KEPT,
         fingerprint: &print,
     }

@@ -64,6 +64,51 @@ fn a_path_below_a_mount_may_begin_with_any_word() -> Result<()> {
 }
 
 #[test]
+fn a_folder_that_vault_could_read_as_another_path_is_refused_with_the_fix() -> Result<()> {
+    run(async |t| {
+        let long = "a".repeat(257);
+        let many = vec!["a"; 33].join(", ");
+        let folders = r#"
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/../a } }, { name: a, kvFolder: { path: secret/./ } }, { name: a, kvFolder: { path: secret/.. } }]
+  says: ["spec.sources[0].kvFolder.path", must not contain . or .. as a segment]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: /secret/a } }, { name: a, kvFolder: { path: / } }]
+  says: ["spec.sources[0].kvFolder.path", must not start with a slash]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret//a } }, { name: a, kvFolder: { path: secret/a// } }]
+  says: ["spec.sources[0].kvFolder.path", must not contain an empty segment (//)]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/a%2fb } }, { name: a, kvFolder: { path: "secret/a?list=true" } }, { name: a, kvFolder: { path: 'a\..\sys/b' } }]
+  says: ["spec.sources[0].kvFolder.path", write the path as it is]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: sys } }, { name: a, kvFolder: { path: sys/ } }, { name: a, kvFolder: { path: auth/token/ } }, { name: a, kvFolder: { path: cubbyhole/ } }]
+  says: ["spec.sources[0].kvFolder", "kvFolder.path must be a folder of a KV engine, not of sys/, auth/, identity/ or cubbyhole/"]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: a, mount: team/sys } }]
+  says: ["spec.sources[0].kvFolder.mount", must be the mount of a KV engine]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/, limit: 0 } }]
+  says: ["spec.sources[0].kvFolder.limit", greater than or equal to 1]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/, limit: 1001 } }]
+  says: ["spec.sources[0].kvFolder.limit", less than or equal to 1000]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/, include: [$long] } }]
+  says: ["spec.sources[0].kvFolder.include[0]", "256"]
+- at: /spec/sources/0
+  bad: [{ name: a, kvFolder: { path: secret/, exclude: [$many] } }]
+  says: ["spec.sources[0].kvFolder.exclude", at most 32]
+- at: /spec/sources/0
+  bad: [{ name: a, kv: { path: secret/a }, kvFolder: { path: secret/ } }]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, kvFolder, read, write or pki"]
+"#;
+        let folders = folders.replace("$long", &long).replace("$many", &many);
+        t.expect_refusals(SMALL, &folders).await
+    })
+}
+
+#[test]
 fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Result<()> {
     run(async |t| {
         let many: Vec<String> = (0..17)
@@ -87,7 +132,7 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: [spec.sources, at least 1]
 - at: /spec/sources
   bad: [[{ name: a }]]
-  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, kvFolder, read, write or pki"]
 - at: /spec/sources/0/kv/version
   bad: [-1]
   says: ["spec.sources[0].kv.version", greater than or equal to 0]
@@ -99,7 +144,7 @@ fn sources_that_cannot_be_told_apart_or_read_are_refused_with_the_fix() -> Resul
   says: ["spec.sources[0].kv.engineVersion", '"Auto", "V1", "V2"']
 - at: /spec/sources/0/read
   bad: [{ path: database/creds/a }]
-  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, kvFolder, read, write or pki"]
 - at: /spec/sources/0
   bad: [{ name: a, read: { path: database/creds/a/ } }, { name: a, read: { path: database } }]
   says: ["spec.sources[0].read.path", must be a path with its mount in front]
@@ -431,7 +476,7 @@ fn an_explicit_null_means_that_the_field_is_left_out() -> Result<()> {
   says: [spec.sources, Required value]
 - at: /spec/sources/0/kv
   bad: [null]
-  says: ["spec.sources[0]", "set exactly one engine member: kv, read, write or pki"]
+  says: ["spec.sources[0]", "set exactly one engine member: kv, kvFolder, read, write or pki"]
 - at: /spec/data
   bad: [[{ key: a, source: null }]]
   says: ["spec.data[0]", "set exactly one of source, value, template and templateFrom"]
