@@ -51,11 +51,11 @@ pub fn public(der: &[u8]) -> Option<Public> {
     }
 }
 
-/// Whether the certificate's key is that public half. What is not known may be.
+/// Whether the certificate's key is that public half. What is not known may be, but is not of RSA, whose keys always tell.
 pub fn fits(public: &Public, certificate: &SubjectPublicKeyInfo<'_>) -> bool {
     let bits = certificate.subject_public_key.data.as_ref();
     match public {
-        Public::Unknown => true,
+        Public::Unknown => rsa_of(bits).is_none(),
         Public::Rsa(modulus, exponent) => {
             rsa_of(bits).as_ref() == Some(&(modulus.clone(), exponent.clone()))
         }

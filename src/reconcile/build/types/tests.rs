@@ -158,6 +158,8 @@ fn a_key_of_a_curve_that_is_not_known_is_compared_by_what_it_tells_and_taken_if_
     assert!(!fits(&telling, &certificate(&[4, 7, 7, 8, 9, 9, 9])));
     assert_eq!(keys::public(&private(&[])), Some(Public::Unknown));
     assert!(fits(&private(&[]), &certificate(&point)));
+    let (_, other_kind) = rsa(77);
+    assert!(!fits(&private(&[]), &other_kind));
 }
 
 #[test]
