@@ -39,6 +39,18 @@ pub async fn around<T>(
     reply
 }
 
+/// A moment between two requests that belong together.
+#[cfg(not(debug_assertions))]
+pub fn between(_requests: &str) {}
+
+/// A moment between two requests that belong together, at which the program dies if that is ordered.
+#[cfg(debug_assertions)]
+pub fn between(requests: &str) {
+    if ordered::take(&format!("kill between {requests}")) {
+        std::process::abort();
+    }
+}
+
 /// A pass over an object of that namespace, which meets the faults that are ordered there.
 #[cfg(not(debug_assertions))]
 pub fn within<T>(_namespace: String, pass: impl Future<Output = T>) -> impl Future<Output = T> {

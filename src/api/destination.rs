@@ -39,6 +39,10 @@ pub struct Destination {
         .message("vaultbridge.dev/ and kubernetes.io/service-account. are reserved"))]
     pub annotations: BTreeMap<String, BoundedText<4096>>,
 
+    /// If true, the Secret is immutable: kubelets do not watch it, and nobody changes its values by mistake. When they change in Vault, it is deleted and created.
+    #[serde(default)]
+    pub immutable: bool,
+
     /// What becomes of the Secret when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -18,6 +18,8 @@ pub struct Owners {
     pub foreign_keys: usize,
     /// How many annotations of our domain somebody else set last, or applied with the same value.
     pub foreign_marks: usize,
+    /// Whether somebody has said whether the Secret is immutable, which in earnest can only be that it is: it cannot be taken back.
+    pub immutable: bool,
     /// Labels that our manager set.
     pub labels: Vec<String>,
     /// Annotations that our manager set.
@@ -35,6 +37,7 @@ pub fn owners(entries: &[ManagedFieldsEntry]) -> Owners {
         let metadata = fields.get("f:metadata");
         let labels = names(metadata.and_then(|metadata| metadata.get("f:labels")));
         let annotations = names(metadata.and_then(|metadata| metadata.get("f:annotations")));
+        owners.immutable |= fields.get("f:immutable").is_some();
         if entry.manager.as_deref() == Some(MANAGER) {
             owners.our_keys += keys.len();
             owners.labels.extend(labels);
@@ -99,6 +102,16 @@ mod tests {
             json!({"f:metadata": {"f:annotations": {"f:vaultbridge.dev/state": {}}}}),
         );
         assert_eq!(owners(&[state]).foreign_marks, 1);
+    }
+
+    #[test]
+    fn that_a_secret_is_immutable_is_known_whoever_made_it_so() {
+        for manager in [MANAGER, "kubectl"] {
+            let made = entry(manager, json!({"f:immutable": {}}));
+            assert!(owners(&[made]).immutable);
+        }
+        let usual = entry(MANAGER, json!({"f:data": {"f:a": {}}}));
+        assert!(!owners(&[usual]).immutable);
     }
 
     #[test]

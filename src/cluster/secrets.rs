@@ -38,6 +38,8 @@ pub struct SecretWrite<'a> {
     pub key: &'a Key,
     /// Type, such as `Opaque`. It cannot be changed by [`replace`].
     pub secret_type: &'a str,
+    /// Whether it is immutable. Once it is, [`replace`] changes nothing but labels, annotations, owners and finalizers.
+    pub immutable: bool,
     /// All labels.
     pub labels: &'a BTreeMap<String, String>,
     /// All annotations.
@@ -59,6 +61,7 @@ impl<'a> SecretWrite<'a> {
         Self {
             key,
             secret_type: "Opaque",
+            immutable: false,
             labels,
             annotations: &NONE,
             owner_references: &[],
@@ -224,6 +227,8 @@ struct Body<'a> {
     metadata: Metadata<'a>,
     #[serde(rename = "type")]
     secret_type: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    immutable: bool,
     data: BTreeMap<&'a str, Base64<'a>>,
 }
 
@@ -260,6 +265,7 @@ fn body(
     let SecretWrite {
         key,
         secret_type,
+        immutable,
         labels,
         annotations,
         owner_references,
@@ -280,6 +286,7 @@ fn body(
             finalizers,
         },
         secret_type,
+        immutable: *immutable,
         data: data
             .iter()
             .map(|(name, value)| (name.as_str(), Base64(value)))

@@ -35,6 +35,8 @@ struct Secret<'a> {
     kind: &'static str,
     metadata: Metadata<'a>,
     r#type: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    immutable: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     data: BTreeMap<&'a str, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -96,6 +98,7 @@ pub fn print(secret: &Rendered, shown: Shown, format: Format) -> anyhow::Result<
             annotations: &secret.annotations,
         },
         r#type: secret.secret_type,
+        immutable: secret.immutable,
         data,
         string_data,
     };
@@ -129,6 +132,7 @@ mod tests {
             namespace: "shop".into(),
             name: "orders".into(),
             secret_type: "Opaque",
+            immutable: false,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             data: SecretData::from([("key".into(), SecretBytes::new(value.to_vec()))]),

@@ -14,6 +14,7 @@ use super::resolve::Job;
 use crate::api::{MANAGER, Reason, SEALED_ANNOTATION};
 use crate::cluster::secrets::{self, CARRIER, SecretWrite};
 use crate::cluster::{Key, SecretMeta, WriteError};
+use crate::fault;
 use crate::record::{ANNOTATION, Record};
 
 /// The Secret as it stands now.
@@ -75,6 +76,7 @@ pub async fn try_out(job: &Job, claim: &Claim, context: &Context) -> Result<(), 
     let write = SecretWrite {
         key,
         secret_type: job.destination.secret_type.as_str(),
+        immutable: job.destination.immutable,
         labels: &wanted.labels,
         annotations: &wanted.annotations,
         owner_references: &wanted.owner_references,
@@ -132,6 +134,7 @@ async fn make_anew(
     let key = &job.destination.key;
     secrets::delete(&context.client, key, secret).await?;
     context.caches.secrets.deleted(key, &secret.uid);
+    fault::between("deletion and creation");
     let created = write(job, desired, None, context).await?;
     let carried = Metadata {
         finalizers: Vec::new(), // whoever had set one has seen the deletion, and let go
@@ -199,6 +202,7 @@ async fn send(
     let write = SecretWrite {
         key: &job.destination.key,
         secret_type: job.destination.secret_type.as_str(),
+        immutable: job.destination.immutable,
         labels: &labels,
         annotations: &annotations,
         owner_references: &owner_references,

@@ -251,14 +251,17 @@ fn record(
     }
 }
 
-/// Whether labels, annotations and ownership of the Secret are as we would write them.
+/// Whether labels, annotations and ownership of the Secret are as we would write them, and it is immutable if it shall be. One that somebody else made
+/// immutable is left so until it must change: to have it otherwise it would have to be deleted, and nobody who reads it would be better off.
 pub fn is_dressed(job: &Job, secret: &SecretMeta) -> bool {
     let metadata = metadata(job, Some(secret));
     let annotations = secret
         .annotations
         .iter()
         .filter(|(name, _)| *name != ANNOTATION);
-    secret.labels == metadata.labels
+    let as_fixed = secret.owners.immutable || !job.destination.immutable;
+    as_fixed
+        && secret.labels == metadata.labels
         && annotations.eq(metadata.annotations.iter())
         && secret.owner_references == metadata.owner_references
 }
@@ -271,6 +274,7 @@ pub fn is_trusted(secret: &SecretMeta, record: &Record, observed: &Observed) -> 
         our_keys,
         foreign_keys,
         foreign_marks,
+        immutable: _,
         labels: _,
         annotations: _,
     } = &secret.owners;

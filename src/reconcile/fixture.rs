@@ -295,6 +295,7 @@ pub fn stand(observed: &mut Observed, record: &Record) {
             our_keys: record.keys,
             foreign_keys: 0,
             foreign_marks: 0,
+            immutable: job.destination.immutable,
             labels,
             annotations: ours,
         },

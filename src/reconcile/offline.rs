@@ -77,6 +77,8 @@ pub struct Rendered {
     pub name: String,
     /// Its type.
     pub secret_type: &'static str,
+    /// Whether it cannot be changed.
+    pub immutable: bool,
     /// Its labels, without those that others put there.
     pub labels: BTreeMap<String, String>,
     /// Its annotations, without the operator's record and those that others put there.
@@ -150,6 +152,7 @@ impl Plan {
             secret_type,
             mut labels,
             annotations,
+            immutable,
             ..
         } = self.destination;
         build::types::check(secret_type, &data, &self.mapping)?;
@@ -158,6 +161,7 @@ impl Plan {
             namespace: key.namespace,
             name: key.name,
             secret_type: secret_type.as_str(),
+            immutable,
             labels,
             annotations,
             data,

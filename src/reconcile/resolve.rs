@@ -83,6 +83,8 @@ pub struct DestinationJob {
     pub key: Key,
     /// Type.
     pub secret_type: SecretType,
+    /// Whether it is immutable.
+    pub immutable: bool,
     /// Labels that a person asked for.
     pub labels: BTreeMap<String, String>,
     /// Annotations that a person asked for.
@@ -248,6 +250,7 @@ pub fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
     DestinationJob {
         key: Key::new(&key.namespace, object.target_name()),
         secret_type: destination.secret_type,
+        immutable: destination.immutable,
         labels: destination
             .labels
             .iter()
@@ -275,7 +278,7 @@ fn request(object: &VaultSecret, templates: &TemplateMaps) -> String {
         &spec.data,
         &spec.data_from,
         (&spec.template_delimiters, spec.conflict_policy),
-        spec.destination.secret_type,
+        (spec.destination.secret_type, spec.destination.immutable),
         texts_of(object, templates),
     );
     // Plain structs and lists always serialize; if they ever did not, the hash would only be coarser.

@@ -17,6 +17,12 @@ impl SecretView {
         String::from_utf8(bytes).with_context(|| format!("read the key {key} as text"))
     }
 
+    /// Whether it is immutable.
+    #[must_use]
+    pub fn is_immutable(&self) -> bool {
+        self.0.immutable == Some(true)
+    }
+
     /// The value of a key.
     #[must_use]
     pub fn bytes(&self, key: &str) -> Option<Vec<u8>> {

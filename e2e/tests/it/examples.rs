@@ -274,6 +274,8 @@ fn the_examples_of_sources_become_secrets() -> Result<()> {
         becomes(t, "minimal", "orders", &orders).await?;
         becomes(t, "refresh", "orders-fresh", &orders).await?;
         becomes(t, "rollout", "orders-restarting", &orders).await?;
+        becomes(t, "immutable", "orders-fixed", &orders).await?;
+        assert!(t.secret("orders-fixed").await?.is_immutable());
         let missing = t.complains("orders-restarting", "RolloutTargetNotFound");
         says(&missing.await?, &["Deployment orders does not exist"])?;
         becomes(t, "optional-source", "orders-with-overrides", &orders).await?;

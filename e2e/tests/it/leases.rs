@@ -3,6 +3,7 @@
 mod changing;
 mod clocks;
 mod faults;
+mod immutable;
 mod keeping;
 mod pki;
 mod rotated;

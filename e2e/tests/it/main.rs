@@ -11,6 +11,7 @@ mod faults;
 mod folders;
 mod golden;
 mod ground;
+mod immutable;
 mod kv;
 mod leases;
 mod login;
