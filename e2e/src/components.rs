@@ -75,7 +75,13 @@ pub static KWOK: Part = Part {
 /// Go's own templates with sprig, which ours are compared with.
 pub static GOLDEN: Part = Part {
     name: "golden",
-    pins: &["go.mod", "go.sum", "main.go", "helpers.go"],
+    pins: &[
+        "go.mod",
+        "go.sum",
+        "main.go",
+        "helpers.go",
+        "certificates.go",
+    ],
     recipe: Recipe::Go {
         packages: &["."],
         ldflags: "-s -w",

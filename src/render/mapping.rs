@@ -79,6 +79,18 @@ pub enum ConflictPolicy {
     LastWins,
 }
 
+impl Mapping {
+    /// What carrying out its templates may cost beside going through the sources, in bytes. A template can go through far more than its own length:
+    /// one with a loop, a definition or a key derived from a password counts as much as may be.
+    pub fn weight(&self) -> usize {
+        let templates = self.entries.iter().map(|entry| match &entry.content {
+            Content::Template(template) => template.weight(),
+            Content::Field { .. } | Content::Literal(_) => 0,
+        });
+        templates.sum()
+    }
+}
+
 /// What Vault answered, by the name of the source, in the order of the spec. `None` is an optional source that is
 /// absent: it contributes nothing, to entries and copies alike.
 pub type Sources<'a> = [(String, Option<&'a SecretJson>)];

@@ -10,6 +10,7 @@ mod budget;
 mod check;
 mod error;
 pub mod functions;
+pub mod known;
 pub mod page;
 mod run;
 mod value;
@@ -64,6 +65,22 @@ impl Template {
         }
         check::check(&parsed)?;
         Ok(Self(Arc::new(parsed)))
+    }
+
+    /// What carrying it out may cost, in bytes gone through. What goes through its text once costs that; whoever loops, repeats, matches or
+    /// derives keys may go through as much as a template is allowed.
+    pub fn weight(&self) -> usize {
+        let long = [
+            "range", "template", "repeat", "until", "seq", "regex", "ndent", "p12", "kcs12",
+            "KCS12",
+        ];
+        let text = &self.0.text;
+        if long.iter().any(|word| text.contains(word)) {
+            budget::WORK
+        } else {
+            // A function call costs something, however short it is written.
+            text.len() * 4
+        }
     }
 
     /// Carries the template out.

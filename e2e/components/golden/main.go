@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	_ "time/tzdata" // the zones, wherever this runs
 
 	"github.com/Masterminds/sprig/v3"
 )
@@ -51,7 +52,7 @@ func run() error {
 	if err := decoder.Decode(&asked); err != nil {
 		return err
 	}
-	said := answer{Functions: slices.Sorted(maps.Keys(sprig.TxtFuncMap()))}
+	said := answer{Functions: slices.Sorted(maps.Keys(sprig.TxtFuncMap())), Results: []result{}}
 	for _, one := range asked.Cases {
 		values, _ := plain(one.Values).(map[string]any)
 		text, err := render(one.Template, one.Delimiters, values)

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vaultbridge::render::Template;
-use vaultbridge::render::template::Context;
+use vaultbridge::render::template::{Context, known};
 use vaultbridge::sensitive::SecretJson;
 use vaultbridge_e2e::components::{Components, GOLDEN};
 use zeroize::Zeroizing;
@@ -125,6 +125,72 @@ fn a_template_yields_what_it_yields_in_go_or_what_the_list_of_differences_says()
     Ok(())
 }
 
+#[test]
+fn the_page_names_every_function_of_sprig() -> Result<()> {
+    let (functions, _) = ask_go(&[])?;
+    let known: Vec<&str> = known::SPRIG.split(' ').collect();
+    ensure!(
+        functions == known,
+        "sprig has {functions:?}, and known.rs {known:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn go_opens_the_key_stores_that_templates_make() -> Result<()> {
+    let chain = |function: &str, more: &str| {
+        format!("{{{{ {function} (print .s.leaf .s.mid .s.root) {more} }}}}")
+    };
+    let values = questions()?
+        .into_iter()
+        .find(|one| one.file == "certificates.yaml");
+    let values = values.context("the cases about certificates")?.values;
+    let case = |template: String, values: &Value| Question {
+        file: String::new(),
+        template,
+        values: values.clone(),
+        delimiters: None,
+        wanted: Wanted::Same,
+    };
+    let mut asked = Vec::new();
+    for (make, open) in [
+        (
+            chain("fullPemToPkcs12Pass", ".s.key \"pw\""),
+            "pkcs12certPass \"pw\"",
+        ),
+        (chain("fullPemToPkcs12", ".s.sec1"), "pkcs12cert"),
+        (
+            chain("pemToPkcs12Pass", ".s.key \"grün\""),
+            "pkcs12keyPass \"grün\"",
+        ),
+        (
+            chain("pemTruststoreToPKCS12Pass", "\"pw\""),
+            "trusted \"pw\"",
+        ),
+        (chain("pemTruststoreToPKCS12", ""), "trusted \"\""),
+    ] {
+        let store = render(&case(make, &values))?.map_err(|told| anyhow::anyhow!(told))?;
+        let store = json!({ "s": { "store": String::from_utf8(store)? } });
+        asked.push(case(
+            format!("{{{{ .s.store | b64dec | {open} }}}}"),
+            &store,
+        ));
+    }
+    let (_, opened) = ask_go(&asked)?;
+    let opened: Vec<String> = opened.iter().map(shown).collect();
+    let certificates: Vec<usize> = opened
+        .iter()
+        .map(|one| one.matches("BEGIN CERT").count())
+        .collect();
+    ensure!(certificates == [3, 3, 0, 0, 0], "{opened:#?}");
+    ensure!(opened[2].contains("BEGIN PRIVATE KEY"), "{opened:#?}");
+    ensure!(
+        opened[3].contains("[leaf mid root]") && opened[3] == opened[4],
+        "{opened:#?}"
+    );
+    Ok(())
+}
+
 impl Expected {
     fn is(&self, outcome: &Outcome) -> bool {
         match (self, outcome) {
@@ -229,6 +295,7 @@ fn render(question: &Question) -> Result<Outcome> {
 fn ask_go(questions: &[Question]) -> Result<(Vec<String>, Vec<Outcome>)> {
     let components = Components::ensure(&[&GOLDEN])?;
     let mut child = Command::new(components.program("golden")?)
+        .env("TZ", "UTC")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

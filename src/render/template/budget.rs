@@ -12,7 +12,7 @@ use super::value::weight;
 const STEPS: usize = 100_000;
 
 /// How many bytes all functions together may go through.
-const WORK: usize = 16 * 1024 * 1024;
+pub const WORK: usize = 16 * 1024 * 1024;
 
 /// How large the value of one function may be: what goes into a Secret, with some room for lists of small values.
 const VALUE: usize = 2 * MAX_SECRET_BYTES;
@@ -82,16 +82,16 @@ pub fn fits(bytes: usize) -> Result<(), Fault> {
 
 /// What the template has written, wiped when it goes.
 #[derive(Default)]
-pub struct Output(pub Zeroizing<String>);
+pub struct Output(pub Zeroizing<Vec<u8>>);
 
 impl Output {
     /// Writes some more.
-    pub fn push(&mut self, text: &str) -> Result<(), Fault> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let what = "the template writes more than 1048576 bytes, which is more than a Secret holds";
-        if self.0.len() + text.len() > MAX_SECRET_BYTES {
+        if self.0.len() + bytes.len() > MAX_SECRET_BYTES {
             return Err(Fault::Bound { what });
         }
-        self.0.push_str(text);
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 }

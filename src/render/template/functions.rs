@@ -9,13 +9,21 @@
 )]
 
 mod basics;
+mod certificates;
+mod chains;
+mod dates;
 mod decimals;
+mod der;
 mod dicts;
 mod encoding;
 mod formats;
+mod keys;
+mod layouts;
 mod lists;
 mod numbers;
 mod paths;
+mod pem;
+mod pkcs12;
 mod printing;
 mod regexes;
 mod strings;
@@ -28,7 +36,7 @@ use gotmpl::Value;
 
 use super::budget::{Budget, fits};
 use super::error::Fault;
-use super::value::{Dict, text, type_of};
+use super::value::{self, Dict, text, type_of};
 
 /// Functions that belong together.
 pub struct Group {
@@ -58,6 +66,8 @@ pub struct Function {
     pub body: Body,
     /// Whether in Go it changes its first argument.
     pub changes: bool,
+    /// Whether it takes binary values as well.
+    pub binary: bool,
 }
 
 /// What a function does.
@@ -79,6 +89,7 @@ const fn row(
         result,
         body,
         changes: false,
+        binary: false,
     }
 }
 
@@ -95,6 +106,8 @@ pub const GROUPS: &[Group] = &[
     regexes::GROUP,
     versions::GROUP,
     paths::GROUP,
+    dates::GROUP,
+    certificates::GROUP,
 ];
 
 /// All of them, one after the other.
@@ -141,6 +154,14 @@ impl Function {
     const fn that_changes(self) -> Self {
         Self {
             changes: true,
+            ..self
+        }
+    }
+
+    /// Marks a function that takes binary values as well.
+    const fn of_bytes(self) -> Self {
+        Self {
+            binary: true,
             ..self
         }
     }
@@ -193,12 +214,17 @@ impl<'a> Args<'a> {
         budget: &'a mut Budget,
     ) -> Result<Self, Fault> {
         function.count(values.len())?;
-        Ok(Self {
+        let args = Self {
             function,
             values,
             spoken,
             budget,
-        })
+        };
+        let binary = |value: &Value| matches!(value, Value::Function(_));
+        match values.iter().position(binary) {
+            Some(index) if !function.binary => Err(args.wrong(index, &values[index], "text")),
+            Some(_) | None => Ok(args),
+        }
     }
 
     /// All of them.
@@ -224,6 +250,12 @@ impl<'a> Args<'a> {
             Value::String(text) => Ok(text),
             other => Err(self.wrong(index, other, "a text")),
         }
+    }
+
+    /// A text or a binary value.
+    fn bytes(&self, index: usize) -> Result<Vec<u8>, Fault> {
+        let value = self.any(index);
+        value::bytes(value).ok_or_else(|| self.wrong(index, value, "a text or binary"))
     }
 
     /// Any value as text, as `toString` makes it.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::functions::{Function, GROUPS};
+use super::functions::{Function, GROUPS, find};
+use super::known::{self, EXTERNAL_SECRETS, SPRIG};
 
 /// What stands above the functions.
 const HEAD: &str = include_str!("page.md");
@@ -48,6 +49,21 @@ pub fn page() -> String {
                 code(function.example),
                 code(function.result)
             );
+        }
+    }
+    page += "\n## What people know from elsewhere\n\nEvery function of sprig and of External Secrets.\n";
+    for (title, names) in [("sprig", SPRIG), ("External Secrets", EXTERNAL_SECRETS)] {
+        let _ = write!(
+            page,
+            "\n### Functions of {title}\n\n| Function | Here | |\n|---|---|---|\n"
+        );
+        for name in names.split(' ') {
+            let (here, words) = match (find(name), known::differs(name), known::left_out(name)) {
+                (Some(_), None, _) => ("yes", ""),
+                (Some(_), Some(words), _) => ("yes, differs", words),
+                (None, _, words) => ("no", words.unwrap_or_default()),
+            };
+            let _ = writeln!(page, "| {} | {here} | {words} |", code(name));
         }
     }
     page

@@ -14,7 +14,7 @@ use super::Parsed;
 use super::budget::{Budget, Output};
 use super::error::{Fault, TemplateError};
 use super::functions::{self, Args};
-use super::value::{is_true, text, type_of};
+use super::value::{bytes, is_true, text, type_of};
 use crate::sensitive::SecretBytes;
 
 /// One carrying out.
@@ -52,7 +52,7 @@ impl<'t> Run<'t> {
     pub fn whole(mut self) -> Outcome<SecretBytes> {
         let parsed = self.parsed;
         self.list(&parsed.main, self.root)?;
-        Ok(SecretBytes::new(self.output.0.as_bytes().to_vec()))
+        Ok(SecretBytes::new(self.output.0.to_vec()))
     }
 
     fn list(&mut self, list: &ListNode, dot: &Value) -> Outcome<Flow> {
@@ -68,7 +68,7 @@ impl<'t> Run<'t> {
     fn node(&mut self, node: &Node, dot: &Value) -> Outcome<Flow> {
         match node {
             Node::Text(text) => {
-                let pushed = self.output.push(&text.text);
+                let pushed = self.output.push(text.text.as_bytes());
                 self.at(text.pos, pushed)?;
             }
             Node::Action(action) => {
@@ -98,10 +98,11 @@ impl<'t> Run<'t> {
     fn write(&mut self, value: &Value) -> Result<(), Fault> {
         match value {
             Value::Nil => Err(Fault::Null),
-            Value::String(text) => self.output.push(text),
+            Value::String(text) => self.output.push(text.as_bytes()),
+            Value::Function(_) => self.output.push(&bytes(value).unwrap_or_default()),
             other => {
                 self.budget.value(other)?;
-                self.output.push(&text(other))
+                self.output.push(text(other).as_bytes())
             }
         }
     }

@@ -251,9 +251,27 @@ fn a_dict_in_a_variable_changes_where_it_would_in_go() {
 }
 
 #[test]
-fn what_is_binary_is_refused_with_the_way_out() {
-    let told = made(r#"{{ b64dec "/w==" }}"#);
-    assert!(told.contains("with source and field"), "{told}");
+fn what_is_binary_is_written_as_it_is_and_refused_by_functions_of_texts() {
+    let template = Template::parse(
+        r#"{{ b64dec "AP+A" }}{{ default "x" (b64dec "/w==") }}"#,
+        None,
+    );
+    let value = template.and_then(|one| one.render(&Context::new(&[])));
+    assert_eq!(value.ok().unwrap().expose(), b"\x00\xff\x80\xff");
+    assert_eq!(made(r#"{{ b64dec "AP+A" | b64enc }}"#), "AP+A");
+    assert_eq!(made(r#"{{ b64dec "AP+A" | len }}"#), "3");
+    for call in [
+        "upper",
+        "list",
+        "print",
+        "toJson",
+        "quote",
+        "eq 1",
+        "dict \"a\"",
+    ] {
+        let told = made(&format!(r#"{{{{ b64dec "/w==" | {call} }}}}"#));
+        assert!(told.contains("and is a binary value"), "{call}: {told}");
+    }
 }
 
 #[test]
@@ -263,6 +281,53 @@ fn the_page_about_templates_is_current() {
     assert!(
         written.is_ok_and(|written| written == page::page()),
         "docs/templates.md is not what src/render/template makes; run `make docs`"
+    );
+}
+
+#[test]
+fn every_function_that_people_know_is_here_or_left_out_with_a_reason() {
+    let known_names = || {
+        known::SPRIG
+            .split(' ')
+            .chain(known::EXTERNAL_SECRETS.split(' '))
+    };
+    for name in known_names() {
+        let (here, left_out) = (find(name).is_some(), known::left_out(name).is_some());
+        assert!(here != left_out, "{name}: here {here}, left out {left_out}");
+    }
+    for (names, _) in known::DIFFERS.iter().chain(known::LEFT_OUT) {
+        for name in names.split(' ') {
+            assert!(
+                known_names().any(|known| known == name),
+                "{name} is nobody's"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_key_store_comes_back_as_it_went_in_and_is_the_same_each_time() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap().pem();
+    let source = serde_json::json!({ "key": key.serialize_pem(), "crt": certificate }).to_string();
+    let make = |text: &str| made_of(text, &[("s", &source)]);
+    let store = "pemToPkcs12Pass .s.crt .s.key \"pw\"";
+    assert_eq!(
+        make(&format!("{{{{ {store} }}}}")),
+        make(&format!("{{{{ {store} }}}}"))
+    );
+    let back = make(&format!(
+        r#"{{{{ {store} | b64dec | pkcs12certPass "pw" }}}}"#
+    ));
+    assert_eq!(
+        back.replace("\r\n", "\n"),
+        certificate.replace("\r\n", "\n")
+    );
+    let told = make(&format!(r#"{{{{ {store} | pkcs12keyPass "wrong" }}}}"#));
+    assert!(
+        told.contains("the password is not that of the key store"),
+        "{told}"
     );
 }
 

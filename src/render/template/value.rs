@@ -68,6 +68,31 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// Bytes as a value. Those that are no text have no other room among the engine's values than a function that
+/// yields them, a letter for each; there are no other functions among values.
+pub fn binary(bytes: Vec<u8>) -> Value {
+    String::from_utf8(bytes).map_or_else(
+        |error| {
+            let bytes = error.into_bytes().into_iter();
+            let kept: Arc<str> = bytes.map(char::from).collect::<String>().into();
+            Value::Function(Arc::new(move |_| Ok(Value::String(kept.clone()))))
+        },
+        Value::from,
+    )
+}
+
+/// The bytes of a text or of a binary value.
+pub fn bytes(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => Some(text.as_bytes().to_vec()),
+        Value::Function(kept) => match kept(&[]) {
+            Ok(Value::String(kept)) => kept.chars().map(|c| u8::try_from(c).ok()).collect(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The type of a value, in a template's words.
 pub fn type_of(value: &Value) -> &'static str {
     match value {
@@ -78,7 +103,7 @@ pub fn type_of(value: &Value) -> &'static str {
         Value::String(_) => "text",
         Value::List(_) => "list",
         Value::Map(_) => "dict",
-        Value::Function(_) => "function",
+        Value::Function(_) => "binary value",
     }
 }
 
@@ -96,14 +121,14 @@ pub fn weight(value: &Value, most: usize) -> Option<usize> {
 fn weigh(value: &Value, left: &mut usize, depth: usize) -> Option<()> {
     let own = match value {
         Value::String(text) => text.len(),
+        Value::Function(_) => bytes(value)?.len(),
         Value::Map(members) => members.keys().map(|name| name.len()).sum(),
         Value::Nil
         | Value::Bool(_)
         | Value::Int(_)
         | Value::Uint(_)
         | Value::Float(_)
-        | Value::List(_)
-        | Value::Function(_) => 0,
+        | Value::List(_) => 0,
     };
     *left = left.checked_sub(own + 8)?;
     let depth = depth.checked_sub(1)?;

@@ -35,7 +35,8 @@ const FUNCTIONS: &[Function] = &[
         "Whether X is empty.",
         (r#"{{ not "" }}"#, "true"),
         |a| truth(!is_true(a.any(0))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("eq", "X Y MORE…"),
         "Whether X equals one of the others.",
@@ -77,7 +78,8 @@ const FUNCTIONS: &[Function] = &[
         "The bytes of a text, or how much is in a list or dict.",
         (r#"{{ len "abc" }}"#, "3"),
         length,
-    ),
+    )
+    .of_bytes(),
     row(
         ("index", "X KEY…"),
         "The member or element of that name or place; of what a dict does not have, null.",
@@ -132,13 +134,15 @@ const FUNCTIONS: &[Function] = &[
         "X, or OTHER if X is empty.",
         (r#"{{ "" | default "a" }}"#, "a"),
         default,
-    ),
+    )
+    .of_bytes(),
     row(
         ("empty", "X"),
         "Whether X is empty: no characters, no elements, 0, false or null.",
         ("{{ empty 0 }}", "true"),
         |a| truth(!is_true(a.any(0))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("coalesce", "X…"),
         "The first argument that is not empty.",
@@ -150,25 +154,29 @@ const FUNCTIONS: &[Function] = &[
                 .cloned()
                 .unwrap_or(Value::Nil))
         },
-    ),
+    )
+    .of_bytes(),
     row(
         ("all", "X…"),
         "Whether no argument is empty.",
         (r#"{{ all 1 "" }}"#, "false"),
         |a| truth(a.all().iter().all(is_true)),
-    ),
+    )
+    .of_bytes(),
     row(
         ("any", "X…"),
         "Whether an argument is not empty.",
         (r#"{{ any 1 "" }}"#, "true"),
         |a| truth(a.all().iter().any(is_true)),
-    ),
+    )
+    .of_bytes(),
     row(
         ("ternary", "YES NO TEST"),
         "YES if TEST is true, else NO.",
         (r#"{{ true | ternary "a" "b" }}"#, "a"),
         ternary,
-    ),
+    )
+    .of_bytes(),
     row(
         ("fail", "WORDS"),
         "Ends the template as failed. The words are shown if they stand between quotes.",
@@ -180,7 +188,8 @@ const FUNCTIONS: &[Function] = &[
         "X; if it is empty, the template fails with the words.",
         (r#"{{ required "no name" "a" }}"#, "a"),
         required,
-    ),
+    )
+    .of_bytes(),
     row(
         ("toString", "X"),
         "X as a text.",
@@ -192,25 +201,29 @@ const FUNCTIONS: &[Function] = &[
         "What X is: `string`, `int`, `float64`, `bool`, `slice`, `map` or `invalid`.",
         ("{{ kindOf 1.5 }}", "float64"),
         |a| made(kind(a.any(0))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("kindIs", "KIND X"),
         "Whether X is of that kind.",
         (r#"{{ kindIs "map" (dict) }}"#, "true"),
         |a| truth(a.text(0)? == kind(a.any(1))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("typeOf", "X"),
         "The type of X, in Go's words.",
         ("{{ typeOf (list) }}", "[]interface {}"),
         |a| made(go_type(a.any(0))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("typeIs", "TYPE X"),
         "Whether X is of that type.",
         (r#"{{ typeIs "string" "a" }}"#, "true"),
         |a| truth(a.text(0)? == go_type(a.any(1))),
-    ),
+    )
+    .of_bytes(),
     row(
         ("typeIsLike", "TYPE X"),
         "The same; there are no pointers here, to which sprig's would look as well.",
@@ -274,6 +287,9 @@ fn compare(x: &Value, y: &Value) -> Option<Ordering> {
 
 fn length(a: &mut Args<'_>) -> Result<Value, Fault> {
     let value = a.any(0);
+    if let Value::Function(_) = value {
+        return count(a.bytes(0)?.len());
+    }
     value
         .len()
         .map_or_else(|| Err(a.wrong(0, value, "a text, list or dict")), count)
@@ -355,10 +371,9 @@ fn kind(value: &Value) -> &'static str {
         Value::Int(_) => "int",
         Value::Uint(_) => "uint",
         Value::Float(_) => "float64",
-        Value::String(_) => "string",
+        Value::String(_) | Value::Function(_) => "string",
         Value::List(_) => "slice",
         Value::Map(_) => "map",
-        Value::Function(_) => "func",
     }
 }
 

@@ -9,13 +9,13 @@ use ring::digest;
 
 use super::super::budget::fits;
 use super::super::error::Fault;
-use super::super::value::text;
+use super::super::value::{binary, text};
 use super::{Args, Dict, Function, Group, dict, made, row};
 
 /// The group.
 pub const GROUP: Group = Group {
     title: "Encodings, digests, addresses",
-    note: "What decodes fails on what is not UTF-8 afterwards, since a template is text: a binary value is written by an entry with `source` and `field`, and not through a template.",
+    note: "What decodes to no UTF-8 is a binary value. It can be written, encoded, digested, measured with `len`, chosen by `default` and the like, and given to `pkcs12key` and its kin; functions of texts refuse it. To carry a value that is Base64 in Vault as the bytes that it stands for, no template is needed: an entry with `source`, `field` and `decode: Base64` does.",
     functions: FUNCTIONS,
 };
 
@@ -24,8 +24,9 @@ const FUNCTIONS: &[Function] = &[
         ("b64enc", "TEXT"),
         "TEXT in Base64.",
         (r#"{{ b64enc "user:pass" }}"#, "dXNlcjpwYXNz"),
-        |a| a.map_last(|text| STANDARD.encode(text)),
-    ),
+        |a| made(STANDARD.encode(a.bytes(0)?)),
+    )
+    .of_bytes(),
     row(
         ("b64dec", "TEXT"),
         "What Base64 stands for.",
@@ -39,8 +40,9 @@ const FUNCTIONS: &[Function] = &[
         ("b32enc", "TEXT"),
         "TEXT in Base32.",
         (r#"{{ b32enc "abc" }}"#, "MFRGG==="),
-        |a| a.map_last(|text| to_base32(text.as_bytes())),
-    ),
+        |a| made(to_base32(&a.bytes(0)?)),
+    )
+    .of_bytes(),
     row(
         ("b32dec", "TEXT"),
         "What Base32 stands for.",
@@ -54,8 +56,9 @@ const FUNCTIONS: &[Function] = &[
         ("hexenc", "TEXT"),
         "The bytes of TEXT in hexadecimal digits.",
         (r#"{{ hexenc "abc" }}"#, "616263"),
-        |a| a.map_last(|text| hex(text.as_bytes())),
-    ),
+        |a| made(hex(&a.bytes(0)?)),
+    )
+    .of_bytes(),
     row(
         ("hexdec", "TEXT"),
         "What hexadecimal digits stand for.",
@@ -72,26 +75,30 @@ const FUNCTIONS: &[Function] = &[
             r#"{{ sha1sum "abc" }}"#,
             "a9993e364706816aba3e25717850c26c9cd0d89d",
         ),
-        |a| a.map_last(|text| digest_of(&digest::SHA1_FOR_LEGACY_USE_ONLY, text)),
-    ),
+        |a| digest_of(a, &digest::SHA1_FOR_LEGACY_USE_ONLY),
+    )
+    .of_bytes(),
     row(
         ("sha256sum", "TEXT"),
         "The SHA-256 of TEXT.",
         (r#"{{ sha256sum "abc" | trunc 16 }}"#, "ba7816bf8f01cfea"),
-        |a| a.map_last(|text| digest_of(&digest::SHA256, text)),
-    ),
+        |a| digest_of(a, &digest::SHA256),
+    )
+    .of_bytes(),
     row(
         ("sha512sum", "TEXT"),
         "The SHA-512 of TEXT.",
         (r#"{{ sha512sum "abc" | trunc 16 }}"#, "ddaf35a193617aba"),
-        |a| a.map_last(|text| digest_of(&digest::SHA512, text)),
-    ),
+        |a| digest_of(a, &digest::SHA512),
+    )
+    .of_bytes(),
     row(
         ("adler32sum", "TEXT"),
         "The Adler-32 of TEXT, as a decimal number.",
         (r#"{{ adler32sum "abc" }}"#, "38600999"),
-        |a| a.map_last(|text| adler32(text.as_bytes()).to_string()),
-    ),
+        |a| made(adler32(&a.bytes(0)?).to_string()),
+    )
+    .of_bytes(),
     row(
         ("urlParse", "URL"),
         "The parts of a URL as a dict: `scheme`, `host` (with the port), `hostname`, `path`, `query`, `fragment`, `userinfo` and `opaque`.",
@@ -116,10 +123,8 @@ fn lines(text: &str) -> String {
 
 fn decoded(a: &Args<'_>, bytes: Option<Vec<u8>>, why: &'static str) -> Result<Value, Fault> {
     let bytes = bytes.ok_or_else(|| a.refuse(why))?;
-    let text = String::from_utf8(bytes);
-    made(text.map_err(|_| {
-        a.refuse("the result is binary, and a template is text; carry such a value as it is, by an entry with source and field")
-    })?)
+    fits(bytes.len())?;
+    Ok(binary(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -179,8 +184,8 @@ fn from_base32(text: &str) -> Option<Vec<u8>> {
     matches!(letters.len() % 8, 0 | 2 | 4 | 5 | 7).then_some(bytes)
 }
 
-fn digest_of(algorithm: &'static digest::Algorithm, text: &str) -> String {
-    hex(digest::digest(algorithm, text.as_bytes()).as_ref())
+fn digest_of(a: &Args<'_>, algorithm: &'static digest::Algorithm) -> Result<Value, Fault> {
+    made(hex(digest::digest(algorithm, &a.bytes(0)?).as_ref()))
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

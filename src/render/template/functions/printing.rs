@@ -60,13 +60,13 @@ pub fn printf(a: &mut Args<'_>) -> Result<Value, Fault> {
     template
         .execute_fmt(&mut output, &Value::Map(members.into()))
         .map_err(|_| a.refuse("the format cannot be filled in with these arguments"))?;
-    let Bounded(Output(written)) = output;
+    let written = output.text();
     let mistakes = |text: &str| text.matches("%!").count();
     let own = a.all().iter().map(|value| mistakes(&text(value)));
     if mistakes(&written) > own.sum() {
         return Err(a.refuse("the arguments do not fit the format, in their number or their types"));
     }
-    made(written.as_str())
+    made(written)
 }
 
 /// The flags, width and letter of each directive of a format.
@@ -105,7 +105,7 @@ pub fn quoted(a: &Args<'_>, text: &str) -> Result<String, Fault> {
     let mut output = Bounded(Output::default());
     let written = template.map(|one| one.execute_fmt(&mut output, &Value::Map(members.into())));
     match written {
-        Some(Ok(())) => Ok(output.0.0.to_string()),
+        Some(Ok(())) => Ok(output.text()),
         Some(Err(_)) | None => Err(a.refuse("the text becomes too long")),
     }
 }
@@ -113,8 +113,14 @@ pub fn quoted(a: &Args<'_>, text: &str) -> Result<String, Fault> {
 /// The engine's own writing, within our bounds.
 struct Bounded(Output);
 
+impl Bounded {
+    fn text(self) -> String {
+        String::from_utf8_lossy(&self.0.0).into_owned()
+    }
+}
+
 impl std::fmt::Write for Bounded {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.push(text).map_err(|_| std::fmt::Error)
+        self.0.push(text.as_bytes()).map_err(|_| std::fmt::Error)
     }
 }
