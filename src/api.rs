@@ -29,6 +29,9 @@ pub const GROUP: &str = "vaultbridge.dev";
 /// Our name as field manager and as the value of [`MANAGED_BY`].
 pub const MANAGER: &str = "vaultbridge";
 
+/// What the field managers of parts begin with: of a Secret that others share, each object owns its keys under a name of its own.
+pub const PART_MANAGER: &str = "vaultbridge/";
+
 /// The label that marks a Secret as written by us.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
@@ -41,6 +44,9 @@ pub const TOUCHED_ANNOTATION: &str = "vaultbridge.dev/touched";
 
 /// The finalizer of objects that have Vault sessions which are to be revoked before the object goes.
 pub const FINALIZER: &str = "vaultbridge.dev/sessions";
+
+/// The finalizer of objects whose keys are to be taken out of a Secret that others share before the object goes.
+pub const KEYS_FINALIZER: &str = "vaultbridge.dev/keys";
 
 /// The label of Secrets in the operator's namespace that hold sessions of deleted objects.
 pub const ORPHANS_LABEL: &str = "vaultbridge.dev/orphans";

@@ -7,7 +7,9 @@
 pub mod caches;
 pub mod events;
 pub mod guarded;
+pub mod handover;
 pub mod managed_fields;
+pub mod parts;
 pub mod patience;
 pub mod references;
 pub mod secret_meta;

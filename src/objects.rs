@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::api::VaultSecret;
+use crate::api::destination::CreationPolicy;
 use crate::api::source::Source;
 use crate::cluster::Key;
 
@@ -32,6 +33,7 @@ struct Summary {
     uid: String,
     created: Timestamp,
     target: String,
+    shares: bool,
     connection: String,
     service_account: String,
     reads: Vec<Place>,
@@ -45,6 +47,8 @@ pub type Place = String;
 /// Another object that wants to write the same Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rival {
+    /// Whether it wants a part of the Secret only: whoever wants the whole goes first.
+    pub shares: bool,
     /// When it was created: the oldest wins.
     pub created: Timestamp,
     /// Its UID: decides between objects of the same second.
@@ -283,6 +287,7 @@ impl Summary {
     /// The Secret that it wants to write, and as whom.
     fn claim(&self, key: &Key) -> (Key, Rival) {
         let rival = Rival {
+            shares: self.shares,
             created: self.created,
             uid: self.uid.clone(),
             name: key.name.clone(),
@@ -299,6 +304,7 @@ impl Summary {
                 .as_ref()
                 .map_or(Timestamp::MAX, |time| time.0),
             target: object.target_name().into(),
+            shares: object.spec.destination.creation_policy != CreationPolicy::Create,
             connection: object.spec.connection_ref.name.clone(),
             service_account: object.spec.auth.service_account_name.clone(),
             template_maps: object.template_maps().map(str::to_owned).collect(),

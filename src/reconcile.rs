@@ -3,14 +3,17 @@
 //! [`reconcile`] is the table of contents: the steps in their order, a file each. In this folder `async fn` touches the world and
 //! `fn` is pure: what it needs to know, the time included, it is given. However a pass ends, it ends in one [`Report`](report::Report).
 
+mod act;
 mod again;
 mod apply;
 mod build;
 mod certificate;
 mod claim;
+mod conflicts;
 pub mod connection;
 mod context;
 mod decide;
+mod dress;
 mod ends;
 mod entries;
 mod failure;
@@ -21,6 +24,7 @@ mod folders;
 mod found;
 mod gather;
 mod held;
+mod hold;
 mod housework;
 mod issue;
 mod issued;
@@ -47,6 +51,7 @@ mod rolled_out;
 pub mod rollout;
 mod sessions;
 mod settle;
+mod share;
 mod source_job;
 mod status;
 mod tend;
@@ -70,20 +75,15 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tracing::error;
 
-use self::again::Again;
-use self::claim::Claim;
-use self::decide::Decision;
 use self::failure::Failure;
 pub use self::housework::Housework;
-use self::look::{look, look_for_values};
 pub use self::memory::{Memories, Overlay};
 use self::observe::Observed;
-pub use self::observe::owner_of;
+pub use self::observe::owners_of;
 pub use self::orphans::{Orphans, vanished};
 use self::refusals::Refusal;
 use self::report::{Outcome, Tidied};
 use self::resolve::Job;
-use self::settle::Settled;
 use self::tended::Tended;
 use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
@@ -94,7 +94,7 @@ use crate::connections::Connections;
 use crate::fault;
 use crate::holdings::Holdings;
 use crate::metrics::Metrics;
-use crate::minting::{Stage, Wish};
+use crate::minting::Wish;
 use crate::objects::Objects;
 use crate::seal::Keys;
 use crate::telemetry::Clock;
@@ -200,7 +200,7 @@ async fn whole(object: Arc<Guarded<VaultSecret>>, context: Arc<Context>) -> Acti
     let mut observed = observe::observe(object, &context).await;
     observed.tended = tend::tend(&observed, &context).await;
     observed.tended.rotates = context.holdings.rotation(observed.uid());
-    let limited = tokio::time::timeout(PASS_LIMIT, pass(&observed, &context));
+    let limited = tokio::time::timeout(PASS_LIMIT, Box::pin(pass(&observed, &context)));
     let lost = |why| Ended {
         job: None,
         outcome: Outcome::Failed(Failure::new(Reason::InternalError, why)),
@@ -274,13 +274,11 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
     let (job, outcome) = match resolved {
         _ if observed.object.spec.suspend => (None, Outcome::Suspended),
         Ok(Some(job)) => {
-            let outcome = match claim::claim(&job, observed) {
-                Claim::Refused(failure) => Outcome::Failed(failure),
-                claim @ (Claim::Create | Claim::Update(_)) => act(&job, &claim, observed, context)
-                    .await
-                    .unwrap_or_else(Outcome::Failed),
+            let outcome = match share::ready(&job, observed, context).await {
+                Ok((claim, observed)) => act::act(&job, &claim, &observed, context).await,
+                Err(failure) => Err(failure),
             };
-            (Some(job), outcome)
+            (Some(job), outcome.unwrap_or_else(Outcome::Failed))
         }
         Ok(None) => (None, Outcome::Pending),
         Err(failure) => (None, Outcome::Failed(failure)),
@@ -294,78 +292,12 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
         Outcome::InSync(_)
         | Outcome::Verified(_)
         | Outcome::Unchanged(_)
-        | Outcome::Applied(_, _) => apply::tidy_up(observed, context)
-            .await
-            .map_or(Tidied::Done, Tidied::Failed),
+        | Outcome::Applied(_, _) => share::tidy(observed, context).await,
     };
     Ended {
         job,
         outcome,
         tidied,
         again,
-    }
-}
-
-/// The steps after the claim.
-async fn act(
-    job: &Job,
-    claim: &Claim,
-    observed: &Observed,
-    context: &Context,
-) -> Result<Outcome, Failure> {
-    match decide::decide(job, claim, observed) {
-        Decision::Wait(until) => Ok(Outcome::Waiting(until)),
-        Decision::Full => Err(refusals::too_many_sessions()),
-        Decision::Issue(cause) => issue::issue(job, cause, observed, context).await,
-        Decision::Rest(record) => Ok(Outcome::InSync(record)),
-        Decision::Verify(record) if apply::verify(job, &record, context).await? => {
-            Ok(Outcome::Verified(record))
-        }
-        Decision::Verify(_) => bring(job, claim, Trigger::TargetChanged, observed, context).await,
-        Decision::Fetch(trigger) => bring(job, claim, trigger, observed, context).await,
-    }
-}
-
-/// Asks Vault, and writes what follows from its answer.
-async fn bring(
-    job: &Job,
-    claim: &Claim,
-    trigger: Trigger,
-    observed: &Observed,
-    context: &Context,
-) -> Result<Outcome, Failure> {
-    let looked = look(job, trigger, observed, context).await?;
-    let news = match again::look(job, trigger, observed, context).await? {
-        Again::Dead(why) => return issue::issue_for_dead(job, why, observed, context).await,
-        Again::Same => Vec::new(),
-        Again::News(news) => news,
-    };
-    let looked = match looked {
-        Settled::Unchanged(_) if !news.is_empty() => {
-            look_for_values(job, trigger, observed, context).await?
-        }
-        looked => looked,
-    };
-    match looked {
-        Settled::Unchanged(record) => Ok(Outcome::Unchanged(*record)),
-        Settled::Render(settled) => {
-            let issued = match held::held(job, observed, context).await? {
-                Ok(issued) => issued,
-                Err(why) => return issue::issue_for_lost(job, why, observed, context).await,
-            };
-            let with_news = |held| again::with_news(job, held, news, &context.keys);
-            let issued = issued.map(with_news).transpose()?;
-            let data = make::make(job, &settled, issued.as_ref()).await?;
-            let (issued, why) = (issued.as_ref(), (trigger, &context.keys));
-            let desired = build::build(job, data, &settled, issued, observed, why)?;
-            let applied = apply::apply(job, claim, desired, observed, context);
-            let instead = |_| Err(sessions::fault());
-            let applied = fault::around(Stage::WritePlain, applied, instead).await?;
-            Ok(Outcome::Applied(trigger, applied))
-        }
-        Settled::DeleteSecret(gone) => {
-            apply::delete_target(job, claim, context).await?;
-            Err(gone)
-        }
     }
 }

@@ -38,6 +38,8 @@ pub struct Record {
     pub keys: usize,
     /// The type of the Secret.
     pub secret_type: String,
+    /// Whether this operator made the Secret that others share; false of one that is the object's as a whole.
+    pub made: bool,
     /// Counts the changes of the data: plus one whenever the written bytes differ.
     pub revision: i64,
     /// When the data last changed, in whole seconds.
@@ -206,6 +208,8 @@ struct Printed {
     keys: usize,
     #[serde(rename = "type")]
     secret_type: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    made: bool,
     revision: i64,
     time: String,
     sources: BTreeMap<String, SourceRecord>,
@@ -243,6 +247,7 @@ impl Record {
                 .map_err(|error| form(format_args!("field mac: {error}")))?,
             keys: printed.keys,
             secret_type: printed.secret_type,
+            made: printed.made,
             revision: printed.revision,
             time: whole_seconds(time),
             sources: printed.sources,
@@ -261,6 +266,7 @@ impl Record {
             mac,
             keys,
             secret_type,
+            made,
             revision,
             time,
             sources,
@@ -275,6 +281,7 @@ impl Record {
             mac: mac.to_string(),
             keys: *keys,
             secret_type: secret_type.clone(),
+            made: *made,
             revision: *revision,
             time: whole_seconds(*time).to_string(),
             sources: sources.clone(),
@@ -351,6 +358,7 @@ mod tests {
             mac: MAC.parse().unwrap(),
             keys: 2,
             secret_type: "Opaque".to_owned(),
+            made: false,
             revision: 7,
             time: "2026-11-23T07:00:00Z".parse().unwrap(),
             sources: BTreeMap::from([("app".to_owned(), source), ("extra".to_owned(), gone)]),
@@ -559,7 +567,7 @@ mod tests {
                 None => SourceRecord::Static { place, version, fingerprint, missing, entries: missing.then_some(7) },
             };
             Record {
-                owner_uid, owner_name, request, secret_type, generation, revision, keys,
+                owner_uid, owner_name, request, made: keys == 1, secret_type, generation, revision, keys,
                 mac: format!("{id}:{tag}A").parse().unwrap(),
                 time: Timestamp::from_second(second).unwrap(),
                 sources: sources.into_iter().map(|(name, parts)| (name, source(parts))).collect(),

@@ -185,7 +185,7 @@ fn context(
         &client,
         &options.namespace,
         &change_sender,
-        reconcile::owner_of,
+        reconcile::owners_of,
     );
     let context = Context {
         caches,
@@ -314,7 +314,7 @@ async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Keys> {
             Keys::generate(&format!("k{}", Clock.now().as_second())).context("make a key")?;
         let labels = [(MANAGED_BY.to_owned(), MANAGER.to_owned())].into();
         let write = SecretWrite::own(&key, &labels, &data);
-        match secrets::create(client, &write).await {
+        match secrets::create(client, &write, MANAGER).await {
             Ok(_) => info!(namespace, secret = KEY_SECRET, "made the key of the MACs"),
             Err(WriteError::AlreadyExists) => {}
             Err(WriteError::NotFound) => anyhow::bail!(

@@ -11,6 +11,10 @@ use super::bounded::BoundedText;
 /// The Secret to write.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.immutable) || !self.immutable || !has(self.creationPolicy) || self.creationPolicy == 'Create'")
+    .message("immutable goes with creationPolicy: Create; whether a Secret that others share is immutable is for those to say who make it"))]
+#[x_kube(validation = Rule::new("!has(self.adoptionPolicy) || self.adoptionPolicy == 'Refuse' || !has(self.creationPolicy) || self.creationPolicy == 'Create'")
+    .message("adoptionPolicy: Adopt takes over whole Secrets, so it goes with creationPolicy: Create; what merges into a Secret takes nothing from anybody"))]
 pub struct Destination {
     /// Name of the Secret. Empty: the name of this object. When it changes, the old Secret is deleted.
     #[serde(default)]
@@ -43,7 +47,15 @@ pub struct Destination {
     #[serde(default)]
     pub immutable: bool,
 
-    /// What becomes of the Secret when this object is deleted.
+    /// Whether the whole Secret is this object's, or only its own keys in a Secret that others share.
+    #[serde(default)]
+    pub creation_policy: CreationPolicy,
+
+    /// What to do about a Secret of that name that somebody else made.
+    #[serde(default)]
+    pub adoption_policy: AdoptionPolicy,
+
+    /// What becomes of the Secret, or of this object's keys in it, when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
@@ -76,10 +88,32 @@ pub enum SecretType {
     SshAuth,
 }
 
+/// Whether the whole Secret is the object's, or only its own keys.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CreationPolicy {
+    /// The Secret is made, and all its data is this object's.
+    #[default]
+    Create,
+    /// The Secret is made if it is not there, and this object owns its own keys only.
+    CreateOrMerge,
+    /// The Secret is made by somebody else, and this object owns its own keys only.
+    Merge,
+}
+
+/// What to do about a Secret that somebody else made.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AdoptionPolicy {
+    /// It is left alone.
+    #[default]
+    Refuse,
+    /// It is taken over as a whole: its data is replaced.
+    Adopt,
+}
+
 /// What becomes of the Secret when the VaultSecret is deleted.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeletionPolicy {
-    /// It is deleted as well, by owner reference.
+    /// It is deleted as well, by owner reference; of a Secret that others share, this object's keys are removed.
     #[default]
     Delete,
     /// It stays.
@@ -99,6 +133,20 @@ pub enum MissingSourcePolicy {
 }
 
 impl SecretType {
+    /// Every type.
+    const ALL: [Self; 5] = [
+        Self::Opaque,
+        Self::Tls,
+        Self::DockerConfigJson,
+        Self::BasicAuth,
+        Self::SshAuth,
+    ];
+
+    /// Whether the API server's word for a type is one of these.
+    pub fn is_known(name: &str) -> bool {
+        Self::ALL.iter().any(|one| one.as_str() == name)
+    }
+
     /// The type as the API server knows it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
-pub use self::cache::{Cache, Kept, OwnerOf};
+pub use self::cache::{Cache, Kept, OwnersOf};
 pub use self::watches::{Lost, Watches, how_to_list, pauses};
 use self::watches::{Sink, how_to_list_whole};
 use super::secret_meta::SecretMeta;
@@ -104,19 +104,19 @@ impl Key {
 
 impl Caches {
     /// Starts the watches, on tasks of their own. Whatever changes after the first list is sent to `changes`.
-    /// `operator_namespace` is where ConfigMaps are watched; `owner_of` tells whose a Secret is.
+    /// `operator_namespace` is where ConfigMaps are watched; `owners_of` tells whose a Secret is.
     pub fn start(
         client: &Client,
         operator_namespace: &str,
         changes: &mpsc::UnboundedSender<Change>,
-        owner_of: OwnerOf<SecretMeta>,
+        owners_of: OwnersOf<SecretMeta>,
     ) -> (Arc<Self>, Watches) {
         let caches = Arc::new(Self {
-            secrets: Cache::new(owner_of),
-            service_accounts: Cache::new(|_| None),
-            namespaces: Cache::new(|_| None),
-            config_maps: Cache::new(|_| None),
-            templates: Cache::new(|_| None),
+            secrets: Cache::new(owners_of),
+            service_accounts: Cache::new(|_| Vec::new()),
+            namespaces: Cache::new(|_| Vec::new()),
+            config_maps: Cache::new(|_| Vec::new()),
+            templates: Cache::new(|_| Vec::new()),
         });
         let mut watches = Watches::default();
         let client = || client.clone();

@@ -4,50 +4,130 @@
 //! manager last set each field. If ours owns as many keys of `data` as we wrote and nobody else owns any, the data is as
 //! we left it. The same record tells which labels and annotations are ours to take away again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::api::{GROUP, MANAGER};
+use crate::api::{GROUP, MANAGER, PART_MANAGER};
+
+/// The operation of what was applied by server-side apply.
+pub(super) const APPLY: &str = "Apply";
 
 /// What of a Secret belongs to whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owners {
-    /// How many keys of `data` our manager owns.
-    pub our_keys: usize,
-    /// How many keys of `data` somebody else set last, or applied with the same value.
-    pub foreign_keys: usize,
-    /// How many annotations of our domain somebody else set last, or applied with the same value.
-    pub foreign_marks: usize,
+    /// What belongs to the manager of Secrets that are ours as a whole.
+    pub whole: Share,
+    /// What belongs to each manager of a part, by its name.
+    pub parts: BTreeMap<String, Share>,
+    /// Whether anything belongs to somebody else.
+    pub others: bool,
     /// Whether somebody has said whether the Secret is immutable, which in earnest can only be that it is: it cannot be taken back.
     pub immutable: bool,
-    /// Labels that our manager set.
+}
+
+/// What of a Secret belongs to one manager of ours, and who is in its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// How many keys of `data` it owns.
+    pub our_keys: usize,
+    /// How many keys of `data` somebody else set last, or applied with the same value. For a part: of its own keys.
+    pub foreign_keys: usize,
+    /// How many annotations of our domain somebody else set last, or applied with the same value. For a part: of its own.
+    pub foreign_marks: usize,
+    /// Labels that it set.
     pub labels: Vec<String>,
-    /// Annotations that our manager set.
+    /// Annotations that it set.
     pub annotations: Vec<String>,
+    /// Whether it set any of this by another way than by applying it: such fields do not go when they are applied no more.
+    pub updated: bool,
+}
+
+/// What one entry owns.
+pub(super) struct Hand<'a> {
+    manager: &'a str,
+    applied: bool,
+    pub(super) keys: Vec<String>,
+    pub(super) labels: Vec<String>,
+    pub(super) annotations: Vec<String>,
+    anything: bool,
+    immutable: bool,
 }
 
 /// Sorts the fields by owner.
 pub fn owners(entries: &[ManagedFieldsEntry]) -> Owners {
-    let mut owners = Owners::default();
-    for entry in entries {
-        let Some(fields) = entry.fields_v1.as_ref().map(|fields| &fields.0) else {
-            continue;
-        };
-        let keys = names(fields.get("f:data"));
-        let metadata = fields.get("f:metadata");
-        let labels = names(metadata.and_then(|metadata| metadata.get("f:labels")));
-        let annotations = names(metadata.and_then(|metadata| metadata.get("f:annotations")));
-        owners.immutable |= fields.get("f:immutable").is_some();
-        if entry.manager.as_deref() == Some(MANAGER) {
-            owners.our_keys += keys.len();
-            owners.labels.extend(labels);
-            owners.annotations.extend(annotations);
-        } else {
-            owners.foreign_keys += keys.len();
-            owners.foreign_marks += annotations.iter().filter(|name| is_ours(name)).count();
+    let hands: Vec<Hand<'_>> = entries.iter().filter_map(hand).collect();
+    let is_known = |manager: &str| manager == MANAGER || manager.starts_with(PART_MANAGER);
+    let mut owners = Owners {
+        whole: share(MANAGER, &hands, |_| true),
+        parts: BTreeMap::new(),
+        others: hands
+            .iter()
+            .any(|hand| hand.anything && !is_known(hand.manager)),
+        immutable: hands.iter().any(|hand| hand.immutable),
+    };
+    for hand in &hands {
+        let manager = hand.manager;
+        if manager.starts_with(PART_MANAGER) && !owners.parts.contains_key(manager) {
+            let own = hands.iter().filter(|hand| hand.manager == manager);
+            let own = own.flat_map(|hand| hand.keys.iter().chain(&hand.annotations));
+            let own: BTreeSet<&String> = own.collect();
+            let part = share(manager, &hands, |name| own.contains(name));
+            owners.parts.insert(manager.to_owned(), part);
         }
     }
     owners
+}
+
+/// The manager that has set a key, if one is named for it. What is applied as `stringData` is not noted as `data`.
+pub fn setter<'a>(entries: &'a [ManagedFieldsEntry], key: &str) -> Option<&'a str> {
+    let has = |fields: Option<&Value>| names(fields).iter().any(|name| name == key);
+    let mut entries = entries.iter();
+    let entry = entries.find(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields| has(fields.get("f:data")) || has(fields.get("f:stringData")))
+    });
+    entry?.manager.as_deref()
+}
+
+/// The keys of `data` that a manager owns.
+pub fn keys_of(entries: &[ManagedFieldsEntry], manager: &str) -> BTreeSet<String> {
+    let hands = entries.iter().filter_map(hand);
+    let own = hands.filter(|hand| hand.manager == manager);
+    own.flat_map(|hand| hand.keys).collect()
+}
+
+pub(super) fn hand(entry: &ManagedFieldsEntry) -> Option<Hand<'_>> {
+    let fields = &entry.fields_v1.as_ref()?.0;
+    let metadata = fields.get("f:metadata");
+    Some(Hand {
+        manager: entry.manager.as_deref().unwrap_or_default(),
+        applied: entry.operation.as_deref() == Some(APPLY),
+        keys: names(fields.get("f:data")),
+        labels: names(metadata.and_then(|metadata| metadata.get("f:labels"))),
+        annotations: names(metadata.and_then(|metadata| metadata.get("f:annotations"))),
+        anything: fields.as_object().is_some_and(|fields| !fields.is_empty()),
+        immutable: fields.get("f:immutable").is_some(),
+    })
+}
+
+/// What belongs to that manager; `counts` tells which fields of others count.
+fn share(manager: &str, hands: &[Hand<'_>], counts: impl Fn(&String) -> bool) -> Share {
+    let mut share = Share::default();
+    for hand in hands {
+        if hand.manager == manager {
+            share.our_keys += hand.keys.len();
+            share.labels.extend(hand.labels.iter().cloned());
+            share.annotations.extend(hand.annotations.iter().cloned());
+            share.updated |= !hand.applied;
+        } else {
+            let marks = hand.annotations.iter().filter(|name| is_ours(name));
+            share.foreign_keys += hand.keys.iter().filter(|name| counts(name)).count();
+            share.foreign_marks += marks.filter(|name| counts(name)).count();
+        }
+    }
+    share
 }
 
 /// Whether the annotation or label is in our domain, where nobody else has business.
@@ -87,7 +167,7 @@ mod tests {
         );
         let theirs = entry("kubectl-edit", json!({"f:data": {"f:c": {}}}));
         let owners = owners(&[ours, theirs]);
-        assert_eq!((owners.our_keys, owners.foreign_keys), (2, 1));
+        assert_eq!((owners.whole.our_keys, owners.whole.foreign_keys), (2, 1));
     }
 
     #[test]
@@ -96,12 +176,12 @@ mod tests {
             "argo",
             json!({"f:metadata": {"f:labels": {"f:x": {}}, "f:annotations": {"f:y": {}}}}),
         );
-        assert_eq!(owners(&[label]), Owners::default());
+        assert_eq!(owners(&[label]).whole, Share::default());
         let state = entry(
             "kubectl",
             json!({"f:metadata": {"f:annotations": {"f:vaultbridge.dev/state": {}}}}),
         );
-        assert_eq!(owners(&[state]).foreign_marks, 1);
+        assert_eq!(owners(&[state]).whole.foreign_marks, 1);
     }
 
     #[test]
@@ -120,10 +200,43 @@ mod tests {
             MANAGER,
             json!({"f:metadata": {"f:labels": {".": {}, "f:team": {}}, "f:annotations": {"f:note": {}}}}),
         );
-        let owners = owners(&[ours]);
+        let whole = owners(&[ours]).whole;
         assert_eq!(
-            (owners.labels, owners.annotations),
+            (whole.labels, whole.annotations),
             (vec!["team".to_owned()], vec!["note".to_owned()])
         );
+    }
+
+    fn applied(manager: &str, fields: Value) -> ManagedFieldsEntry {
+        ManagedFieldsEntry {
+            operation: Some(APPLY.into()),
+            ..entry(manager, fields)
+        }
+    }
+
+    #[test]
+    fn of_a_part_only_a_hand_on_its_own_fields_counts() {
+        let mark = "f:vaultbridge.dev/state.a";
+        let ours = applied(
+            "vaultbridge/a",
+            json!({"f:data": {"f:a": {}, "f:b": {}}, "f:metadata": {"f:annotations": {mark: {}}}}),
+        );
+        let theirs = entry("helm", json!({"f:data": {"f:c": {}}, "f:type": {}}));
+        let beside = applied("vaultbridge/b", json!({"f:data": {"f:d": {}}}));
+        let of = |entries: &[ManagedFieldsEntry]| owners(entries).parts["vaultbridge/a"].clone();
+        let part = of(&[ours.clone(), theirs.clone(), beside.clone()]);
+        assert_eq!(
+            (part.our_keys, part.foreign_keys, part.foreign_marks),
+            (2, 0, 0)
+        );
+        assert!(!part.updated);
+        let taken = entry(
+            "kubectl-edit",
+            json!({"f:data": {"f:b": {}}, "f:metadata": {"f:annotations": {mark: {}}}}),
+        );
+        let part = of(&[ours, taken]);
+        assert_eq!((part.foreign_keys, part.foreign_marks), (1, 1));
+        assert!(owners(&[theirs]).others);
+        assert!(!owners(&[beside]).others);
     }
 }

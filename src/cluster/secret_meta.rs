@@ -31,15 +31,35 @@ pub struct SecretMeta {
     pub finalizers: Vec<String>,
     /// Who set what of it.
     pub owners: Owners,
+    /// Its type; known only of one that was asked for by itself.
+    pub secret_type: Option<String>,
+    /// How many keys it has; likewise.
+    pub keys: Option<u64>,
+    /// Whether everything is kept of it, although it may be foreign.
+    pub whole: bool,
 }
 
 impl SecretMeta {
     /// Reduces a Secret's metadata to what decisions need.
     pub fn reduce(meta: ObjectMeta) -> Self {
+        Self::read(meta, false)
+    }
+
+    /// The same with all that there is to know, whosever it is.
+    pub fn looked_at(meta: ObjectMeta, secret_type: String, keys: Option<u64>) -> Self {
+        Self {
+            secret_type: Some(secret_type),
+            keys,
+            ..Self::read(meta, true)
+        }
+    }
+
+    fn read(meta: ObjectMeta, whole: bool) -> Self {
         let identity = Self {
             uid: meta.uid.unwrap_or_default(),
             resource_version: meta.resource_version.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
+            whole,
             ..Self::default()
         };
         let (labels, mut annotations) = (
@@ -47,12 +67,14 @@ impl SecretMeta {
             meta.annotations.unwrap_or_default(),
         );
         annotations.remove(LAST_APPLIED);
-        let sealed = annotations.remove(SEALED_ANNOTATION).is_some();
+        let before = annotations.len();
+        annotations.retain(|name, _| !is_sealed(name));
+        let sealed = annotations.len() < before;
         let marked = sealed
             || labels.get(MANAGED_BY).is_some_and(|value| value == MANAGER)
             || annotations.keys().any(|name| managed_fields::is_ours(name));
         let owner_references = meta.owner_references.unwrap_or_default();
-        if !marked && !owner_references.iter().any(is_vault_secret) {
+        if !whole && !marked && !owner_references.iter().any(is_vault_secret) {
             return identity;
         }
         Self {
@@ -77,6 +99,12 @@ impl SecretMeta {
             _ => false,
         }
     }
+}
+
+/// Whether the annotation holds sealed values, of a whole Secret or of a part.
+fn is_sealed(name: &str) -> bool {
+    let rest = name.strip_prefix(SEALED_ANNOTATION);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether the owner is one of our objects.

@@ -11,25 +11,29 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, HeaderValue};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    ManagedFieldsEntry, ObjectMeta, OwnerReference,
+};
+use kube::api::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
 use kube::core::{PartialObjectMeta, Request};
 use kube::{Api, Client, Resource};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::caches::Key;
 use super::patience::in_time;
 use super::secret_meta::SecretMeta;
 use super::write_error::WriteError;
-use crate::api::{MANAGER, SEALED_ANNOTATION, TOUCHED_ANNOTATION};
+use crate::api::{MANAGER, TOUCHED_ANNOTATION};
 use crate::sensitive::{SecretBytes, SecretData};
 
 /// The field manager in whose name labels and annotations of others are put back onto a Secret that had to be made anew: what ours sets
 /// is ours to take away.
 pub const CARRIER: &str = "vaultbridge-carried";
 
-const METADATA_ONLY: HeaderValue =
+const TABLE: HeaderValue = HeaderValue::from_static("application/json;as=Table;g=meta.k8s.io;v=v1");
+
+pub(super) const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// A Secret as it shall be, whole.
@@ -48,8 +52,29 @@ pub struct SecretWrite<'a> {
     pub owner_references: &'a [OwnerReference],
     /// All finalizers.
     pub finalizers: &'a [String],
+    /// Who owns what of it, where that is to be written as well.
+    pub managed_fields: Option<Vec<ManagedFieldsEntry>>,
     /// All values.
     pub data: &'a SecretData,
+}
+
+/// A Secret as the API server shows it to people.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Table {
+    column_definitions: Vec<Column>,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    cells: Vec<serde_json::Value>,
+    object: PartialObjectMeta<Secret>,
 }
 
 /// No annotations.
@@ -66,14 +91,19 @@ impl<'a> SecretWrite<'a> {
             annotations: &NONE,
             owner_references: &[],
             finalizers: &[],
+            managed_fields: None,
             data,
         }
     }
 }
 
-/// Creates the Secret; [`WriteError::AlreadyExists`] if there is one of that name.
-pub async fn create(client: &Client, write: &SecretWrite<'_>) -> Result<SecretMeta, WriteError> {
-    post(client, write, &params(MANAGER)).await
+/// Creates the Secret in the name of that field manager; [`WriteError::AlreadyExists`] if there is one of that name.
+pub async fn create(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    manager: &str,
+) -> Result<SecretMeta, WriteError> {
+    post(client, write, &params(manager)).await
 }
 
 /// Asks the API server whether it would take the Secret, over the one that is there or as a new one. Nothing is written.
@@ -104,19 +134,57 @@ pub async fn replace(
     put(client, write, now, &params(manager)).await
 }
 
-/// The Secret without its values, as the API server has it now, and its sealed values; `None` if there is none.
-pub async fn get(
+/// The Secret without its values, as the API server has it now, and with its type; `None` if there is none.
+pub async fn get(client: &Client, key: &Key) -> Result<Option<SecretMeta>, WriteError> {
+    let request = requests(key).get(&key.name, &GetParams::default());
+    let mut request = request.map_err(|error| WriteError::Invalid(error.to_string()))?;
+    // What people see as a table has metadata and type, and no value.
+    request.headers_mut().insert(ACCEPT, TABLE);
+    let table: Table = match in_time(client.request(request))
+        .await
+        .map_err(WriteError::from)
+    {
+        Ok(table) => table,
+        Err(WriteError::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let column = |name: &str| {
+        let mut columns = table.column_definitions.iter();
+        columns.position(|column| column.name == name)
+    };
+    let (kind, data) = (column("Type"), column("Data"));
+    let row = table.rows.into_iter().next();
+    let strange = || WriteError::Unavailable("the API server answered with another table".into());
+    let Row { cells, object } = row.ok_or_else(strange)?;
+    let kind = kind.and_then(|at| cells.get(at)?.as_str());
+    let kind = kind.ok_or_else(strange)?.to_owned();
+    let keys = data.and_then(|at| cells.get(at)?.as_u64());
+    Ok(Some(SecretMeta::looked_at(object.metadata, kind, keys)))
+}
+
+/// The Secret's metadata as the API server has it now, if it still is what we know.
+pub async fn metadata(
     client: &Client,
     key: &Key,
-) -> Result<Option<(SecretMeta, Option<String>)>, WriteError> {
+    now: &SecretMeta,
+) -> Result<ObjectMeta, WriteError> {
     let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &key.namespace);
     let found = in_time(api.get_metadata_opt(&key.name)).await?;
-    Ok(found.map(|found| {
-        let annotations = found.metadata.annotations.as_ref();
-        let sealed = annotations.and_then(|annotations| annotations.get(SEALED_ANNOTATION));
-        let sealed = sealed.cloned();
-        (SecretMeta::reduce(found.metadata), sealed)
-    }))
+    let found = found.map(|found| found.metadata);
+    let same = |meta: &ObjectMeta| meta.resource_version.as_ref() == Some(&now.resource_version);
+    found.filter(same).ok_or(WriteError::Conflict)
+}
+
+/// The sealed values in that annotation of the Secret, if there are any.
+pub async fn sealed(
+    client: &Client,
+    key: &Key,
+    annotation: &str,
+) -> Result<Option<String>, WriteError> {
+    let api: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &key.namespace);
+    let found = in_time(api.get_metadata_opt(&key.name)).await?;
+    let annotations = found.and_then(|found| found.metadata.annotations);
+    Ok(annotations.and_then(|mut annotations| annotations.remove(annotation)))
 }
 
 /// Notes on the Secret when it was touched, if it is still as we know it: its resource version moves on, and nothing else happens. It is replaced as a whole,
@@ -199,7 +267,7 @@ pub async fn delete(client: &Client, key: &Key, now: &SecretMeta) -> Result<(), 
     }
 }
 
-fn requests(key: &Key) -> Request {
+pub(super) fn requests(key: &Key) -> Request {
     Request::new(Secret::url_path(&(), Some(&key.namespace)))
 }
 
@@ -210,7 +278,7 @@ fn params(manager: &str) -> PostParams {
     }
 }
 
-async fn send(
+pub(super) async fn send(
     client: &Client,
     mut request: http::Request<Vec<u8>>,
 ) -> Result<SecretMeta, WriteError> {
@@ -225,10 +293,12 @@ struct Body<'a> {
     api_version: &'static str,
     kind: &'static str,
     metadata: Metadata<'a>,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", skip_serializing_if = "str::is_empty")]
     secret_type: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     immutable: bool,
+    // What is applied as an empty map would be owned as one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     data: BTreeMap<&'a str, Base64<'a>>,
 }
 
@@ -241,12 +311,16 @@ struct Metadata<'a> {
     uid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     owner_references: &'a [OwnerReference],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     finalizers: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed_fields: Option<&'a [ManagedFieldsEntry]>,
 }
 
 /// The one place where a secret value may be serialized: the body of a Secret on its way to the API server.
@@ -258,7 +332,7 @@ impl Serialize for Base64<'_> {
     }
 }
 
-fn body(
+pub(super) fn body(
     write: &SecretWrite<'_>,
     now: Option<&SecretMeta>,
 ) -> Result<Zeroizing<Vec<u8>>, WriteError> {
@@ -270,6 +344,7 @@ fn body(
         annotations,
         owner_references,
         finalizers,
+        managed_fields,
         data,
     } = write;
     let body = Body {
@@ -284,6 +359,7 @@ fn body(
             annotations,
             owner_references,
             finalizers,
+            managed_fields: managed_fields.as_deref(),
         },
         secret_type,
         immutable: *immutable,

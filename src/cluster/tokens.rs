@@ -73,12 +73,13 @@ fn classify(account: &Key, error: WriteError) -> TokenError {
         | WriteError::Immutable(why)
         | WriteError::Invalid(why)
         | WriteError::TooLarge(why) => TokenError::Denied { name, why },
-        error @ (WriteError::AlreadyExists | WriteError::Conflict | WriteError::Terminating) => {
-            TokenError::Denied {
-                name,
-                why: error.to_string(),
-            }
-        }
+        error @ (WriteError::AlreadyExists
+        | WriteError::Conflict
+        | WriteError::Taken(_)
+        | WriteError::Terminating) => TokenError::Denied {
+            name,
+            why: error.to_string(),
+        },
         WriteError::Unavailable(why) => TokenError::Unavailable(why),
     }
 }

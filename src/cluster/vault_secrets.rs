@@ -1,4 +1,4 @@
-//! Reading a VaultSecret as it is right now, and putting our finalizer on it or taking it off.
+//! Reading a VaultSecret as it is right now, and putting our finalizers on it or taking them off.
 
 #![expect(clippy::disallowed_methods, reason = "finalizers are written here")]
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::caches::Key;
 use super::patience::in_time;
 use super::write_error::WriteError;
-use crate::api::{FINALIZER, MANAGER, VaultSecret};
+use crate::api::{MANAGER, VaultSecret};
 
 /// The object as the API server has it now; `None` if there is none.
 pub async fn get(client: &Client, key: &Key) -> Result<Option<VaultSecret>, WriteError> {
@@ -21,17 +21,18 @@ pub async fn get(client: &Client, key: &Key) -> Result<Option<VaultSecret>, Writ
     Ok(object)
 }
 
-/// Puts our finalizer on the object, or takes it off, if the object is still as we know it. Returns the object as it is now.
+/// Puts one of our finalizers on the object, or takes it off, if the object is still as we know it. Returns the object as it is now.
 pub async fn protect(
     client: &Client,
     object: &VaultSecret,
+    finalizer: &str,
     protected: bool,
 ) -> Result<VaultSecret, WriteError> {
     let meta = &object.metadata;
     let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    finalizers.retain(|name| name != FINALIZER);
+    finalizers.retain(|name| name != finalizer);
     if protected {
-        finalizers.push(FINALIZER.to_owned());
+        finalizers.push(finalizer.to_owned());
     }
     let patch = json!({"metadata": {
         "uid": meta.uid,

@@ -12,6 +12,9 @@ pub enum WriteError {
     /// The object is not what it was when we decided.
     #[error("it was changed by somebody else meanwhile")]
     Conflict,
+    /// Fields of it are somebody else's, and what was applied has other values.
+    #[error("others have set some of its fields")]
+    Taken(Vec<Taken>),
     /// The object is not there.
     #[error("it does not exist")]
     NotFound,
@@ -38,6 +41,34 @@ pub enum WriteError {
     Unavailable(String),
 }
 
+/// A field that somebody else has set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The field, such as `.data.password`.
+    pub field: String,
+    /// Their field manager.
+    pub manager: String,
+}
+
+impl Taken {
+    /// The conflicts that the API server tells of, in words that name the manager between quotation marks.
+    fn all(status: &Status) -> Vec<Self> {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        let conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict");
+        conflicts
+            .map(|cause| Self {
+                field: cause.field.clone(),
+                manager: cause
+                    .message
+                    .split('"')
+                    .nth(1)
+                    .unwrap_or("somebody else")
+                    .into(),
+            })
+            .collect()
+    }
+}
+
 impl From<kube::Error> for WriteError {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -61,7 +92,10 @@ impl WriteError {
             (403, _) if message.contains("exceeded quota") => Self::Quota(message),
             (404, _) => Self::NotFound,
             (409, "AlreadyExists") => Self::AlreadyExists,
-            (409, _) => Self::Conflict,
+            (409, _) => match Taken::all(status) {
+                taken if taken.is_empty() => Self::Conflict,
+                taken => Self::Taken(taken),
+            },
             (413, _) => Self::TooLarge(message),
             (422, _) if message.contains("field is immutable") => Self::Immutable(message),
             (422, _) => Self::Invalid(message),

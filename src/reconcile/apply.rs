@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use tracing::warn;
 
 use super::Context;
-use super::build::{Desired, Metadata, mac_context, metadata, placeholders};
+use super::build::{Desired, mac_context, placeholders};
 use super::claim::Claim;
+use super::conflicts;
+use super::dress::{Metadata, metadata};
 use super::failure::Failure;
+use super::hold::{Hold, Part};
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::Job;
-use crate::api::{MANAGER, Reason, SEALED_ANNOTATION};
+use crate::api::{MANAGER, Reason};
+use crate::cluster::managed_fields::Owners;
 use crate::cluster::secrets::{self, CARRIER, SecretWrite};
-use crate::cluster::{Key, SecretMeta, WriteError};
+use crate::cluster::{Key, SecretMeta, WriteError, handover, parts, references};
 use crate::fault;
-use crate::record::{ANNOTATION, Record};
+use crate::record::Record;
 
 /// The Secret as it stands now.
 pub struct Applied {
@@ -35,18 +40,14 @@ pub async fn apply(
     observed: &Observed,
     context: &Context,
 ) -> Result<Applied, Failure> {
-    let name = &job.destination.key.name;
     let written = match (claim, desired.write) {
         (Claim::Refused(failure), _) => return Err(failure.clone()),
         (Claim::Create, _) => Some(write(job, &desired, None, context).await),
-        (Claim::Update(secret), true) if has_other_type(&desired, observed) => {
-            Some(make_anew(job, &desired, secret, context).await)
+        (Claim::Update(secret) | Claim::LookAt(secret), true) => {
+            let has_other_type = has_other_type(job, &desired, observed);
+            Some(change(job, &desired, secret, has_other_type, context).await)
         }
-        (Claim::Update(secret), true) => match write(job, &desired, Some(secret), context).await {
-            Err(WriteError::Immutable(_)) => Some(make_anew(job, &desired, secret, context).await),
-            written => Some(written),
-        },
-        (Claim::Update(_), false) => None,
+        (Claim::Update(_) | Claim::LookAt(_), false) => None,
     };
     let before = observed
         .target
@@ -54,7 +55,7 @@ pub async fn apply(
         .map(|secret| secret.resource_version.clone());
     let resource_version = match written {
         Some(Ok(meta)) => meta.resource_version,
-        Some(Err(error)) => return Err(refusals::write(name, &error)),
+        Some(Err(error)) => return Err(conflicts::write_of(job, &error)),
         None => before.clone().unwrap_or_default(),
     };
     Ok(Applied {
@@ -64,37 +65,78 @@ pub async fn apply(
     })
 }
 
+/// Writes over the Secret that is there, or makes it anew where it cannot be changed.
+async fn change(
+    job: &Job,
+    desired: &Desired,
+    secret: &Arc<SecretMeta>,
+    has_other_type: bool,
+    context: &Context,
+) -> Result<SecretMeta, WriteError> {
+    if has_other_type {
+        return make_anew(job, desired, secret, context).await;
+    }
+    match write(job, desired, Some(secret), context).await {
+        // What others share is not ours to make anew.
+        Err(WriteError::Immutable(_)) if !job.destination.hold.is_shared() => {
+            make_anew(job, desired, secret, context).await
+        }
+        written => written,
+    }
+}
+
 /// Asks the API server whether it would take the Secret, with nothing in the place of each value. What it refuses then, such as for want of quota, need not be
 /// issued for.
 pub async fn try_out(job: &Job, claim: &Claim, context: &Context) -> Result<(), Failure> {
     let over = match claim {
         Claim::Create => None,
-        Claim::Update(secret) => Some(secret.as_ref()),
+        Claim::Update(secret) | Claim::LookAt(secret) => Some(secret.as_ref()),
         Claim::Refused(failure) => return Err(failure.clone()),
     };
     let (wanted, key) = (metadata(job, over), &job.destination.key);
     let write = SecretWrite {
         key,
-        secret_type: job.destination.secret_type.as_str(),
+        secret_type: type_to_write(job, over),
         immutable: job.destination.immutable,
         labels: &wanted.labels,
         annotations: &wanted.annotations,
         owner_references: &wanted.owner_references,
         finalizers: &wanted.finalizers,
+        managed_fields: None,
         data: &placeholders(job),
     };
-    match secrets::try_out(&context.client, &write, over).await {
+    let hold = &job.destination.hold;
+    let tried = match over.filter(|_| hold.is_shared()) {
+        Some(now) => parts::apply(&context.client, &write, now, hold.manager(), true)
+            .await
+            .map(drop),
+        None => secrets::try_out(&context.client, &write, over).await,
+    };
+    match tried {
+        Ok(()) => Ok(()),
         // Such a Secret is made anew, and that cannot be tried out while it stands.
-        Ok(()) | Err(WriteError::Immutable(_)) => Ok(()),
-        Err(error) => Err(refusals::write(&key.name, &error)),
+        Err(WriteError::Immutable(_)) if !hold.is_shared() => Ok(()),
+        Err(error) => Err(conflicts::write_of(job, &error)),
+    }
+}
+
+/// The type is for whoever makes the Secret to choose, and stays theirs.
+fn type_to_write(job: &Job, over: Option<&SecretMeta>) -> &'static str {
+    if job.destination.hold.is_shared() && over.is_some() {
+        ""
+    } else {
+        job.destination.secret_type.as_str()
     }
 }
 
 /// Deletes the Secret, as `missingSourcePolicy: Delete` asks when a path is gone.
 pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Result<(), Failure> {
     match claim {
-        Claim::Update(secret) => remove(&job.destination.key, secret, context).await,
-        Claim::Create | Claim::Refused(_) => Ok(()),
+        Claim::Update(secret) => {
+            let hold = &job.destination.hold;
+            remove(&job.destination.key, secret, hold, context).await
+        }
+        Claim::Create | Claim::LookAt(_) | Claim::Refused(_) => Ok(()),
     }
 }
 
@@ -103,9 +145,10 @@ pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Resul
 pub async fn tidy_up(observed: &Observed, context: &Context) -> Option<Failure> {
     let mut first = None;
     for (key, secret) in &observed.leftovers {
+        let hold = Hold::standing(&observed.object, Some(secret));
         if let Err(Failure {
             reason, message, ..
-        }) = remove(key, secret, context).await
+        }) = remove(key, secret, &hold, context).await
         {
             let message = format!("delete the earlier Secret {}: {message}", key.name);
             first = first.or(Some(Failure::new(reason, message)));
@@ -116,11 +159,13 @@ pub async fn tidy_up(observed: &Observed, context: &Context) -> Option<Failure> 
 
 /// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server then
 /// refuses the change, as it does for a Secret that somebody made immutable.
-fn has_other_type(desired: &Desired, observed: &Observed) -> bool {
-    observed
-        .record
-        .as_ref()
-        .is_some_and(|record| record.secret_type != desired.record.secret_type)
+fn has_other_type(job: &Job, desired: &Desired, observed: &Observed) -> bool {
+    let looked_at = observed.target.as_ref();
+    let looked_at = looked_at.and_then(|secret| secret.secret_type.as_ref());
+    let recorded = observed.record.as_ref().map(|record| &record.secret_type);
+    let found = looked_at.or(recorded);
+    !job.destination.hold.is_shared()
+        && found.is_some_and(|found| *found != desired.record.secret_type)
 }
 
 /// Deletes the Secret and creates it as wanted. What others had put on it is put back by a second write, in another manager's name than
@@ -151,9 +196,39 @@ async fn make_anew(
     }))
 }
 
-async fn remove(key: &Key, secret: &Arc<SecretMeta>, context: &Context) -> Result<(), Failure> {
-    let deleted = secrets::delete(&context.client, key, secret).await;
-    deleted.map_err(|error| refusals::write(&key.name, &error))?;
+/// Deletes the Secret, or takes our part out of it.
+pub async fn remove(
+    key: &Key,
+    secret: &Arc<SecretMeta>,
+    hold: &Hold,
+    context: &Context,
+) -> Result<(), Failure> {
+    let failed = |error| refusals::write(&key.name, &error);
+    let last = match hold {
+        Hold::Exclusive => secret.clone(),
+        Hold::GivenUp(_) | Hold::Shared(_) => {
+            let made = hold.own_record(secret).is_some_and(|record| record.made);
+            let made = made || matches!(hold, Hold::GivenUp(_));
+            let left = parts::take_out(&context.client, key, secret, hold.manager()).await;
+            let left = Arc::new(left.map_err(failed)?);
+            let meta = SecretMeta::clone(&left);
+            context.caches.secrets.wrote(key.clone(), meta);
+            if !made || left.owners != Owners::default() {
+                return Ok(());
+            }
+            // Nobody's name is left on what this operator made. Is anything?
+            let found = secrets::get(&context.client, key).await.map_err(failed)?;
+            let empty = found.filter(|found| {
+                found.keys == Some(0) && found.resource_version == left.resource_version
+            });
+            if empty.is_none() {
+                return Ok(());
+            }
+            left
+        }
+    };
+    let deleted = secrets::delete(&context.client, key, &last).await;
+    deleted.map_err(failed)?;
     context.caches.secrets.deleted(key, &secret.uid);
     // The cache knows already, so the watch's event will be no change: whoever else waits for the name is told here.
     for other in context.objects.with_target(key) {
@@ -170,7 +245,8 @@ async fn write(
     context: &Context,
 ) -> Result<SecretMeta, WriteError> {
     let over = over.map(AsRef::as_ref);
-    let (metadata, over) = (metadata(job, over), over.map(|secret| (secret, MANAGER)));
+    let manager = job.destination.hold.manager();
+    let (metadata, over) = (metadata(job, over), over.map(|secret| (secret, manager)));
     send(job, desired, metadata, over, context).await
 }
 
@@ -192,47 +268,85 @@ async fn send(
         .record
         .print()
         .map_err(|error| WriteError::Invalid(error.to_string()))?;
-    annotations.insert(ANNOTATION.into(), record);
-    annotations.extend(
-        desired
-            .sealed
-            .clone()
-            .map(|sealed| (SEALED_ANNOTATION.to_owned(), sealed)),
-    );
-    let write = SecretWrite {
-        key: &job.destination.key,
-        secret_type: job.destination.secret_type.as_str(),
+    let (hold, key) = (&job.destination.hold, &job.destination.key);
+    annotations.insert(hold.record().to_owned(), record);
+    let sealed = desired.sealed.clone();
+    annotations.extend(sealed.map(|sealed| (hold.sealed().to_owned(), sealed)));
+    let over_meta = over.map(|(secret, _)| secret);
+    let mut write = SecretWrite {
+        key,
+        secret_type: type_to_write(job, over_meta),
         immutable: job.destination.immutable,
         labels: &labels,
         annotations: &annotations,
         owner_references: &owner_references,
         finalizers: &finalizers,
+        managed_fields: None,
         data: &desired.data,
     };
-    let meta = match over {
-        Some((secret, manager)) => {
-            secrets::replace(&context.client, &write, secret, manager).await?
+    let client = &context.client;
+    let meta = match (over, hold.is_shared()) {
+        (Some((secret, manager)), true) => {
+            parts::apply(client, &write, secret, manager, false).await?
         }
-        None => secrets::create(&context.client, &write).await?,
+        (Some((secret, manager)), false) => {
+            if manager == MANAGER && is_new_to_us(job, secret) {
+                write.managed_fields = Some(taken_over(job, &write, secret, context).await?);
+            }
+            secrets::replace(client, &write, secret, manager).await?
+        }
+        (None, false) => secrets::create(client, &write, MANAGER).await?,
+        (None, true) => {
+            let made = secrets::create(client, &write, hold.manager()).await?;
+            let cache = &context.caches.secrets;
+            cache.wrote(key.clone(), made.clone());
+            // What was not applied would stay when it is applied no more. If this fails, the next pass begins with it.
+            let managers = (hold.manager(), hold.manager());
+            let handed = parts::hand_over(client, key, &made, managers).await;
+            handed.unwrap_or(made)
+        }
     };
-    context
-        .caches
-        .secrets
-        .wrote(job.destination.key.clone(), meta.clone());
+    let cache = &context.caches.secrets;
+    cache.wrote(key.clone(), meta.clone());
     Ok(meta)
+}
+
+/// Whether the whole Secret was not ours so far.
+fn is_new_to_us(job: &Job, secret: &SecretMeta) -> bool {
+    let part = Part::of(&job.key.name);
+    let had_part = secret.owners.parts.contains_key(part.manager());
+    had_part || Hold::Exclusive.own_record(secret).is_none()
+}
+
+/// Who owns what once the Secret is ours: all its data is, whatever stands there already.
+async fn taken_over(
+    job: &Job,
+    write: &SecretWrite<'_>,
+    secret: &SecretMeta,
+    context: &Context,
+) -> Result<Vec<ManagedFieldsEntry>, WriteError> {
+    let found = secrets::metadata(&context.client, write.key, secret).await?;
+    let asked = &job.destination;
+    Ok(handover::taken_over(
+        found.managed_fields.unwrap_or_default(),
+        Part::of(&job.key.name).manager(),
+        write.data.keys(),
+        asked.labels.keys(),
+        asked.annotations.keys(),
+    ))
 }
 
 /// Reads the Secret and compares its values with the MAC of the record. Tells whether they are what we wrote.
 pub async fn verify(job: &Job, record: &Record, context: &Context) -> Result<bool, Failure> {
-    let key = &job.destination.key;
+    let (key, hold) = (&job.destination.key, &job.destination.hold);
     let unavailable = |error: WriteError| {
         Failure::new(
             Reason::KubernetesUnavailable,
             format!("read Secret {}: {error}", key.name),
         )
     };
-    let data = crate::cluster::references::secret_data(&context.client, key)
-        .await
-        .map_err(unavailable)?;
+    let part = Some(hold.manager()).filter(|_| hold.is_shared());
+    let data = references::data_of(&context.client, key, part).await;
+    let data = data.map_err(unavailable)?;
     Ok(data.is_some_and(|data| context.keys.verify(&record.mac, &mac_context(job), &data)))
 }

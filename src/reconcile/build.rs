@@ -5,22 +5,16 @@ pub mod types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
-
+use super::dress::{is_dressed, is_made, is_trusted};
 use super::failure::Failure;
 use super::found::{FolderValue, Value};
 use super::observe::Observed;
 use super::refusals;
-use super::resolve::{DestinationJob, Job};
+use super::resolve::Job;
 use super::settle::Settling;
 use super::trigger::Trigger;
-use crate::api::destination::{DeletionPolicy, SecretType};
-use crate::api::{MANAGED_BY, MANAGER, VaultSecret};
-use crate::cluster::SecretMeta;
-use crate::cluster::managed_fields::Owners;
-use crate::cluster::secret_meta::is_vault_secret;
-use crate::record::{ANNOTATION, Record, SessionRecord, SourceRecord};
+use crate::api::destination::SecretType;
+use crate::record::{Record, SessionRecord, SourceRecord};
 use crate::render::{self, Mapping, MappingError};
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
@@ -36,19 +30,6 @@ pub struct Desired {
     pub sealed: Option<String>,
     /// Whether anything at all has to be written.
     pub write: bool,
-}
-
-/// Labels, annotations, owner references and finalizers of the Secret wanted.
-#[derive(Debug, PartialEq)]
-pub struct Metadata {
-    /// Ours, and those of others that stand there.
-    pub labels: BTreeMap<String, String>,
-    /// Ours without the record, and those of others that stand there.
-    pub annotations: BTreeMap<String, String>,
-    /// Ours, and those of others that stand there.
-    pub owner_references: Vec<OwnerReference>,
-    /// Those that stand there.
-    pub finalizers: Vec<String>,
 }
 
 /// The documents to render, by the names of their sources and in their order.
@@ -183,16 +164,16 @@ pub fn build(
         session: issued.map(|issued| issued.session.clone()),
         ..record(job, &data, same, observed, sources, keys)
     };
+    let stands = observed.hold == job.destination.hold;
     let recorded = old.is_some_and(|old| {
         *old == Record {
             generation: old.generation,
             ..record.clone()
         }
     });
-    let intact = observed
-        .target
-        .as_ref()
-        .is_some_and(|secret| is_dressed(job, secret) && is_trusted(secret, &record, observed));
+    let intact = observed.target.as_ref().is_some_and(|secret| {
+        stands && is_dressed(job, secret) && is_trusted(secret, &record, observed)
+    });
     let write = trigger == Trigger::TargetChanged || !(recorded && intact);
     Ok(Desired {
         data,
@@ -244,106 +225,11 @@ fn record(
         ),
         keys: data.len(),
         secret_type: job.destination.secret_type.as_str().into(),
+        made: is_made(job, observed),
         revision: same.map_or(last + 1, |same| same.revision),
         time: same.map_or(observed.now, |same| same.time),
         sources,
         session: None,
-    }
-}
-
-/// Whether labels, annotations and ownership of the Secret are as we would write them, and it is immutable if it shall be. One that somebody else made
-/// immutable is left so until it must change: to have it otherwise it would have to be deleted, and nobody who reads it would be better off.
-pub fn is_dressed(job: &Job, secret: &SecretMeta) -> bool {
-    let metadata = metadata(job, Some(secret));
-    let annotations = secret
-        .annotations
-        .iter()
-        .filter(|(name, _)| *name != ANNOTATION);
-    let as_fixed = secret.owners.immutable || !job.destination.immutable;
-    as_fixed
-        && secret.labels == metadata.labels
-        && annotations.eq(metadata.annotations.iter())
-        && secret.owner_references == metadata.owner_references
-}
-
-/// Whether the values are surely what the record says: this process wrote or read them in this very state, or, after a
-/// restart, nobody else has set any of them. Somebody who applies the same values shares them with us from then on, so
-/// the second question alone would never come to rest.
-pub fn is_trusted(secret: &SecretMeta, record: &Record, observed: &Observed) -> bool {
-    let Owners {
-        our_keys,
-        foreign_keys,
-        foreign_marks,
-        immutable: _,
-        labels: _,
-        annotations: _,
-    } = &secret.owners;
-    match &observed.memory.known_good {
-        Some(known) => known.resource_version == secret.resource_version,
-        None => (*our_keys, *foreign_keys, *foreign_marks) == (record.keys, 0, 0),
-    }
-}
-
-/// What the Secret's metadata shall be: ours as asked for, everybody else's as it is.
-pub fn metadata(job: &Job, secret: Option<&SecretMeta>) -> Metadata {
-    let DestinationJob {
-        labels,
-        annotations,
-        ..
-    } = &job.destination;
-    let nothing = SecretMeta::default();
-    let secret = secret.unwrap_or(&nothing);
-    let mut labels_wanted = foreign(&secret.labels, &secret.owners.labels);
-    labels_wanted.extend(labels.clone());
-    labels_wanted.insert(MANAGED_BY.into(), MANAGER.into());
-    let mut annotations_wanted = foreign(&secret.annotations, &secret.owners.annotations);
-    annotations_wanted.remove(ANNOTATION);
-    annotations_wanted.extend(annotations.clone());
-    Metadata {
-        labels: labels_wanted,
-        annotations: annotations_wanted,
-        owner_references: owner_references(job, secret),
-        finalizers: secret.finalizers.clone(),
-    }
-}
-
-/// What stands there without what we put there.
-fn foreign(present: &BTreeMap<String, String>, ours: &[String]) -> BTreeMap<String, String> {
-    present
-        .iter()
-        .filter(|(name, _)| !ours.contains(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-/// References of others stay; one to a VaultSecret is ours to set or to take away. Ours keeps its place, so that a
-/// Secret that is as it shall be compares equal.
-fn owner_references(job: &Job, secret: &SecretMeta) -> Vec<OwnerReference> {
-    let wanted = (job.destination.deletion_policy == DeletionPolicy::Delete).then(|| owner(job));
-    let mut references = Vec::with_capacity(secret.owner_references.len() + 1);
-    let mut placed = false;
-    for reference in &secret.owner_references {
-        if !is_vault_secret(reference) {
-            references.push(reference.clone());
-        } else if let (Some(wanted), false) = (&wanted, placed) {
-            references.push(wanted.clone());
-            placed = true;
-        }
-    }
-    if !placed {
-        references.extend(wanted);
-    }
-    references
-}
-
-fn owner(job: &Job) -> OwnerReference {
-    OwnerReference {
-        api_version: VaultSecret::api_version(&()).into_owned(),
-        kind: VaultSecret::kind(&()).into_owned(),
-        name: job.key.name.clone(),
-        uid: job.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: None,
     }
 }
 

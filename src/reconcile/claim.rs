@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::conflicts;
 use super::failure::Failure;
+use super::hold::{Hold, holders_of_parts, record_in};
 use super::observe::Observed;
 use super::resolve::Job;
-use crate::api::{Reason, TOUCHED_ANNOTATION};
+use crate::api::Reason;
+use crate::api::destination::SecretType;
 use crate::cluster::SecretMeta;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::objects::Rival;
-use crate::record::Record;
+use crate::record::ANNOTATION;
 
 /// What we may do with the name.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,50 +23,143 @@ pub enum Claim {
     Create,
     /// It is ours: change it, if it is still as we know it.
     Update(Arc<SecretMeta>),
+    /// It is somebody else's, and shall become ours, or bear keys of ours: that depends on what the watch does not tell of it.
+    LookAt(Arc<SecretMeta>),
     /// Keep off.
     Refused(Failure),
 }
 
+/// Types of Secret that grant power, or hold the state of a program. Nothing is merged into one.
+const OFF_LIMITS: [&str; 3] = [
+    "kubernetes.io/service-account-token",
+    "bootstrap.kubernetes.io/token",
+    "helm.sh/release",
+];
+
 /// Decides who may write. Of several objects that name the same Secret, the one that it belongs to keeps it: by UID, or else by
-/// name, where an object was made anew. If it belongs to none of them, the oldest gets it.
+/// name, where an object was made anew. If it belongs to none of them, the oldest gets it that wants the whole of it. Those that want a part
+/// of it do not stand in each other's way.
 pub fn claim(job: &Job, observed: &Observed) -> Claim {
     let name = &job.destination.key.name;
     let holder = holder(observed);
+    let holder = holder.as_deref();
     if let Some(rival) = winner(job, observed, holder) {
-        let message = format!(
-            "Secret {name} is already written by VaultSecret {}; choose another spec.destination.name, or delete that object",
-            rival.name
-        );
-        return Claim::Refused(Failure::new(Reason::SecretConflict, message));
+        return Claim::Refused(conflicts::held(job, &rival.name));
     }
-    match &observed.target {
-        None => Claim::Create,
-        Some(secret) if secret.deleting => Claim::Refused(Failure::new(
+    let Some(secret) = &observed.target else {
+        return if job.destination.creates {
+            Claim::Create
+        } else {
+            Claim::Refused(conflicts::nothing_to_merge_into(job))
+        };
+    };
+    if secret.deleting {
+        return Claim::Refused(Failure::new(
             Reason::SecretConflict,
             format!("Secret {name} is being deleted; it is created anew once it is gone"),
-        )),
-        Some(secret) if is_ours(job, observed, holder) => Claim::Update(secret.clone()),
-        Some(_) => {
-            let message = format!(
-                "Secret {name} exists and was not made by this object; delete it, or choose another spec.destination.name"
-            );
-            Claim::Refused(Failure::new(Reason::SecretConflict, message))
-        }
+        ));
+    }
+    let checked = if job.destination.hold.is_shared() {
+        may_merge(job, observed, secret)
+    } else {
+        may_have_all(job, observed, secret, holder)
+    };
+    match checked {
+        Ok(true) => Claim::Update(secret.clone()),
+        Ok(false) => Claim::LookAt(secret.clone()),
+        Err(failure) => Claim::Refused(failure),
     }
 }
 
-/// UID of the object that the Secret belongs to: by its record, or by its owner reference if the record was spoilt.
-fn holder(observed: &Observed) -> Option<&str> {
-    let by_record = own_record(observed).map(|record| record.owner_uid.as_str());
-    let owners = observed
-        .target
-        .iter()
-        .flat_map(|secret| &secret.owner_references);
-    let by_reference = || {
-        let mut ours = owners.filter(|owner| is_vault_secret(owner));
-        ours.next().map(|owner| owner.uid.as_str())
+/// Whether we may put our keys into the Secret; false: it has to be looked at first.
+fn may_merge(job: &Job, observed: &Observed, secret: &SecretMeta) -> Result<bool, Failure> {
+    let wanted = job.destination.secret_type;
+    let known = observed.record.as_ref();
+    let is_known = known.is_some_and(|record| record.secret_type == wanted.as_str());
+    if is_known && is_ours(job, observed, secret) {
+        return Ok(true);
+    }
+    let mut owners = secret.owner_references.iter();
+    if let Some(owner) = owners.find(|owner| is_vault_secret(owner) && owner.uid != job.uid) {
+        return Err(conflicts::goes_with(job, &owner.name));
+    }
+    let Some(found) = secret.secret_type.as_deref() else {
+        return Ok(false);
     };
-    by_record.or_else(by_reference)
+    if OFF_LIMITS.iter().any(|kind| found.starts_with(kind)) {
+        return Err(conflicts::off_limits(job, found));
+    }
+    // Without a word on it, keys go into a Secret of any other type.
+    if wanted != SecretType::Opaque && wanted.as_str() != found {
+        return Err(conflicts::another_type(job, found));
+    }
+    Ok(true)
+}
+
+/// Whether we may have the whole Secret; false: it has to be looked at first.
+fn may_have_all(
+    job: &Job,
+    observed: &Observed,
+    secret: &SecretMeta,
+    holder: Option<&str>,
+) -> Result<bool, Failure> {
+    let mut others = holders_of_parts(secret).filter(|part| part.owner_name != job.key.name);
+    if let Some(other) = others.next() {
+        return Err(conflicts::shared(job, &other.owner_name));
+    }
+    let made_by_us = match &observed.hold {
+        Hold::Exclusive | Hold::GivenUp(_) => true,
+        // Made by ourselves, and nobody else has put anything there.
+        Hold::Shared(_) => {
+            !secret.owners.others && observed.record.as_ref().is_some_and(|record| record.made)
+        }
+    };
+    let is_ours = is_ours(job, observed, secret) || holder == Some(job.uid.as_str());
+    if is_ours && made_by_us {
+        return Ok(true);
+    }
+    if !job.destination.adopts {
+        return Err(conflicts::foreign(job));
+    }
+    let (true, Some(found)) = (secret.whole, secret.secret_type.as_deref()) else {
+        return Ok(false);
+    };
+    let mut owners = secret.owner_references.iter();
+    let controls = |owner: &&_| is_controller(owner) && !is_vault_secret(owner);
+    if let Some(owner) = owners.find(controls) {
+        let owner = format!("{} {}", owner.kind, owner.name);
+        return Err(conflicts::controlled(job, &owner));
+    }
+    if !SecretType::is_known(found) {
+        return Err(conflicts::off_limits(job, found));
+    }
+    Ok(true)
+}
+
+fn is_controller(owner: &k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference) -> bool {
+    owner.controller == Some(true)
+}
+
+/// UID of the object that the Secret belongs to as a whole: by its record, or by its owner reference if the record was spoilt. Of an object that it
+/// belongs to in part, its own.
+fn holder(observed: &Observed) -> Option<String> {
+    let secret = observed.target.as_deref()?;
+    let whole = Hold::Exclusive
+        .own_record(secret)
+        .map(|record| record.owner_uid);
+    let given_up = || {
+        let record = observed.hold.own_record(secret);
+        let is_given_up = matches!(observed.hold, Hold::GivenUp(_));
+        record
+            .filter(|_| is_given_up)
+            .map(|record| record.owner_uid)
+    };
+    let by_reference = || {
+        let owners = &secret.owner_references;
+        let mut ours = owners.iter().filter(|owner| is_vault_secret(owner));
+        ours.next().map(|owner| owner.uid.clone())
+    };
+    whole.or_else(given_up).or_else(by_reference)
 }
 
 /// The rival that has more right to the Secret than this object; `None` if nobody has.
@@ -74,43 +170,48 @@ fn winner<'a>(job: &Job, observed: &'a Observed, holder: Option<&str>) -> Option
         .creation_timestamp
         .as_ref()
         .map_or(Timestamp::MAX, |time| time.0);
+    let shares = job.destination.hold.is_shared();
     // The least has the most right. Every contender works out the same order, so that exactly one of them writes.
-    let right = |uid: &str, name: &str, created| {
+    let right = |uid: &str, name: &str, shares: bool, created| {
         let is_holder = holder == Some(uid);
         (
             !is_holder,
             !bears_the_name(observed, name),
+            shares,
             created,
             uid.to_owned(),
         )
     };
-    let own = right(&job.uid, &job.key.name, created);
-    observed
-        .rivals
-        .iter()
-        .map(|rival| (right(&rival.uid, &rival.name, rival.created), rival))
-        .min()
+    let own = right(&job.uid, &job.key.name, shares, created);
+    let rivals = observed.rivals.iter();
+    rivals
+        .filter(|rival| !(shares && rival.shares))
+        .map(|rival| {
+            (
+                right(&rival.uid, &rival.name, rival.shares, rival.created),
+                rival,
+            )
+        })
+        .min_by(|(one, _), (other, _)| one.cmp(other))
         .filter(|(theirs, _)| *theirs < own)
         .map(|(_, rival)| rival)
 }
 
 /// Ours by UID; or by name, where an object was deleted with `deletionPolicy: Retain` and created again.
-fn is_ours(job: &Job, observed: &Observed, holder: Option<&str>) -> bool {
-    holder == Some(job.uid.as_str()) || bears_the_name(observed, &job.key.name)
+fn is_ours(job: &Job, observed: &Observed, secret: &SecretMeta) -> bool {
+    let record = observed.hold.own_record(secret);
+    record.is_some_and(|record| record.owner_uid == job.uid || record.owner_name == job.key.name)
 }
 
-/// Whether the record names the object of that name as the owner.
+/// Whether the record of the whole Secret names the object of that name as the owner.
 fn bears_the_name(observed: &Observed, name: &str) -> bool {
-    own_record(observed).is_some_and(|record| record.owner_name == name)
-}
-
-/// The record, if we have ever written the Secret that bears it. Whoever copies one of our Secrets copies its record too, and the copy is
-/// theirs. That it was touched is no proof: a touch writes nothing else.
-pub fn own_record(observed: &Observed) -> Option<&Record> {
-    let secret = observed.target.as_ref()?;
-    let mut annotations = secret.owners.annotations.iter();
-    let written = secret.owners.our_keys > 0 || annotations.any(|name| name != TOUCHED_ANNOTATION);
-    observed.record.as_ref().filter(|_| written)
+    let secret = observed.target.as_deref();
+    let record = secret.and_then(|secret| {
+        let whole = Hold::Exclusive.own_record(secret);
+        let given_up = matches!(observed.hold, Hold::GivenUp(_));
+        whole.or_else(|| record_in(secret, ANNOTATION).filter(|_| given_up))
+    });
+    record.is_some_and(|record| record.owner_name == name)
 }
 
 #[cfg(test)]

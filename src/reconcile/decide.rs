@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::build::{is_dressed, is_trusted};
 use super::claim::Claim;
+use super::dress::{is_dressed, is_trusted};
 use super::ends::read_again;
 use super::entries;
 use super::failure::Retry;
@@ -71,11 +71,12 @@ pub fn decide(job: &Job, claim: &Claim, observed: &Observed) -> Decision {
     };
     // The request names the connection; where that leads may have changed while we were down.
     let asked_anew = record.request != job.request || settle::is_elsewhere(job, record);
-    if asked_anew || record.owner_uid != job.uid {
+    let held_anew = record.owner_uid != job.uid || observed.hold != job.destination.hold;
+    if asked_anew || held_anew {
         return Decision::Fetch(Trigger::SpecChanged);
     }
     let trusted = is_trusted(secret, record, observed);
-    let forged = !trusted && secret.owners.foreign_marks > 0;
+    let forged = !trusted && observed.hold.is_forged(secret);
     if forged || !(is_as_we_left_it(job, secret, observed) || is_dressed(job, secret)) {
         return Decision::Fetch(if !forged && is_asked_anew(secret, observed) {
             Trigger::SpecChanged
@@ -195,15 +196,15 @@ fn without_record(observed: &Observed) -> Trigger {
     if let Some(failed) = &observed.memory.failed {
         return Trigger::Retry(waited(failed, observed));
     }
-    let wrote_before = observed
-        .object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.revision.is_some());
+    let status = observed.object.status.as_ref();
+    let wrote_before = status.is_some_and(|status| status.revision.is_some());
+    let wrote_this = status
+        .is_some_and(|status| status.secret_name.as_deref() == Some(observed.object.target_name()));
     match (&observed.target, wrote_before) {
         (None, true) => Trigger::TargetMissing,
-        (None, false) => Trigger::FirstSync,
-        (Some(_), _) => Trigger::TargetChanged,
+        (Some(_), _) if wrote_this => Trigger::TargetChanged,
+        // Nothing is there yet; or what others made is taken over, or gets keys of ours for the first time.
+        (None, false) | (Some(_), _) => Trigger::FirstSync,
     }
 }
 

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::claim;
 use super::issued::LeaseJob;
 use super::observe::Observed;
 use super::rolled_out;
-use crate::api::FINALIZER;
-use crate::api::VaultSecret;
 use crate::api::condition::whole_seconds;
+use crate::api::destination::{CreationPolicy, DeletionPolicy};
 use crate::api::lease::RevokeOnDelete;
 use crate::api::rollout::RolloutStatus;
 use crate::api::status::SessionStatus;
+use crate::api::{FINALIZER, KEYS_FINALIZER, VaultSecret};
 use crate::cluster::SecretMeta;
 use crate::minting::{CLOCK_MARGIN, Entry, Parting, Step, Target, View, Wish, decide};
 use crate::record::{Record, SourceRecord};
@@ -83,7 +82,9 @@ fn is_replaced(observed: &Observed) -> bool {
 
 /// Whether the Secret surely is the object's: it has our record, which we wrote there ourselves, for this very object.
 fn is_ours(observed: &Observed) -> bool {
-    claim::own_record(observed).is_some_and(|record| record.owner_uid == observed.uid())
+    let secret = observed.target.as_deref();
+    let record = secret.and_then(|secret| observed.hold.own_record(secret));
+    record.is_some_and(|record| record.owner_uid == observed.uid())
 }
 
 /// Ids of the leases that a record tells of.
@@ -160,7 +161,8 @@ pub fn step(observed: &Observed, wish: Wish, parting: Option<Parting>) -> Step<S
 
 /// Whether the object is being deleted, and waits for us.
 pub fn is_parting(object: &VaultSecret) -> bool {
-    object.metadata.deletion_timestamp.is_some() && is_protected(object)
+    let waits = is_protected(object) || has_finalizer(object, KEYS_FINALIZER);
+    object.metadata.deletion_timestamp.is_some() && waits
 }
 
 /// How far the end of an object that is being deleted has come.
@@ -181,10 +183,22 @@ pub fn hand_over_time(observed: &Observed) -> Option<Timestamp> {
     deleted.0.checked_add(LONGEST_PARTING).ok()
 }
 
-/// Whether our finalizer is on the object.
-pub fn is_protected(object: &VaultSecret) -> bool {
+/// Whether the finalizer is on the object for sessions that are to be revoked.
+fn is_protected(object: &VaultSecret) -> bool {
+    has_finalizer(object, FINALIZER)
+}
+
+/// Whether that finalizer is on the object.
+pub fn has_finalizer(object: &VaultSecret, finalizer: &str) -> bool {
     let finalizers = object.metadata.finalizers.as_ref();
-    finalizers.is_some_and(|names| names.iter().any(|name| name == FINALIZER))
+    finalizers.is_some_and(|names| names.iter().any(|name| name == finalizer))
+}
+
+/// Whether the object asks for its keys to be taken out of a Secret that others share before it goes.
+pub fn wants_keys_removed(object: &VaultSecret) -> bool {
+    let destination = &object.spec.destination;
+    destination.creation_policy != CreationPolicy::Create
+        && destination.deletion_policy == DeletionPolicy::Delete
 }
 
 fn target<'a>(secret: &'a SecretMeta, observed: &'a Observed) -> Target<&'a str> {

@@ -14,13 +14,15 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::apply::Applied;
-use super::build::{self, metadata};
+use super::build;
 use super::claim::{Claim, claim};
 use super::decide::{Decision, decide};
+use super::dress::metadata;
 use super::failure::Failure;
 use super::found::Found;
+use super::hold::{Hold, record_in};
 use super::memory::Memory;
-use super::observe::{ConnectionView, Observed, record_of};
+use super::observe::{ConnectionView, Observed};
 use super::report::{Outcome, Report};
 use super::resolve::{Job, resolve};
 use super::settle::{Before, Settled, settle};
@@ -30,11 +32,11 @@ use super::trigger::Trigger;
 use crate::api::vault_connection::{AllowedNamespaces, ConnectionAuth};
 use crate::api::{Reason, VaultSecret};
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
-use crate::cluster::managed_fields::Owners;
+use crate::cluster::managed_fields::{Owners, Share};
 use crate::cluster::{Key, SecretMeta};
 use crate::connections::{Connection, Entry, Outage, Reachability};
 use crate::objects::Rival;
-use crate::record::{ANNOTATION, Record};
+use crate::record::Record;
 use crate::seal::Keys;
 use crate::sensitive::{SecretBytes, SecretData, SecretJson};
 use crate::vault::{self, KvOutcome, KvSecret};
@@ -64,6 +66,7 @@ pub fn fresh() -> Observed {
         })),
         target: None,
         record: None,
+        hold: Hold::Exclusive,
         rivals: Vec::new(),
         leftovers: Vec::new(),
         templates: BTreeMap::new(),
@@ -206,7 +209,9 @@ pub fn decision(observed: &Observed) -> Decision {
     let job = job(observed);
     match claim(&job, observed) {
         Claim::Refused(failure) => panic!("{failure:?}"),
-        claim @ (Claim::Create | Claim::Update(_)) => decide(&job, &claim, observed),
+        claim @ (Claim::Create | Claim::Update(_) | Claim::LookAt(_)) => {
+            decide(&job, &claim, observed)
+        }
     }
 }
 
@@ -273,12 +278,30 @@ pub fn stand(observed: &mut Observed, record: &Record) {
     let job = job(observed);
     let before = observed.target.as_deref();
     let metadata = metadata(&job, before);
+    let hold = &job.destination.hold;
     let mut annotations = metadata.annotations;
-    annotations.insert(ANNOTATION.into(), record.print().unwrap());
+    annotations.insert(hold.record().into(), record.print().unwrap());
     let mut ours: Vec<String> = job.destination.annotations.keys().cloned().collect();
-    ours.push(ANNOTATION.into());
+    ours.push(hold.record().into());
     let mut labels: Vec<String> = job.destination.labels.keys().cloned().collect();
-    labels.push(crate::api::MANAGED_BY.into());
+    if !hold.is_shared() {
+        labels.push(crate::api::MANAGED_BY.into());
+    }
+    let share = Share {
+        our_keys: record.keys,
+        labels,
+        annotations: ours,
+        ..Share::default()
+    };
+    let mut owners = Owners {
+        immutable: job.destination.immutable,
+        ..Owners::default()
+    };
+    if hold.is_shared() {
+        owners.parts.insert(hold.manager().to_owned(), share);
+    } else {
+        owners.whole = share;
+    }
     let version = before.map_or(100, |secret| {
         secret.resource_version.parse::<u64>().unwrap() + 1
     });
@@ -291,14 +314,8 @@ pub fn stand(observed: &mut Observed, record: &Record) {
         sealed: false,
         owner_references: metadata.owner_references,
         finalizers: metadata.finalizers,
-        owners: Owners {
-            our_keys: record.keys,
-            foreign_keys: 0,
-            foreign_marks: 0,
-            immutable: job.destination.immutable,
-            labels,
-            annotations: ours,
-        },
+        owners,
+        ..SecretMeta::default()
     };
     set_target(observed, secret);
 }
@@ -313,12 +330,14 @@ pub fn touch(observed: &mut Observed, change: impl FnOnce(&mut SecretMeta)) {
 }
 
 fn set_target(observed: &mut Observed, secret: SecretMeta) {
-    observed.record = record_of(&secret);
+    observed.hold = Hold::standing(&observed.object, Some(&secret));
+    observed.record = record_in(&secret, observed.hold.record());
     observed.target = Some(Arc::new(secret));
 }
 
 pub fn rival(name: &str, created: i64) -> Rival {
     Rival {
+        shares: false,
         created: at(created),
         uid: format!("uid-{name}"),
         name: name.into(),

@@ -20,8 +20,7 @@ pub async fn held(
         return Ok(Ok(None));
     };
     let key = &job.destination.key;
-    let found = secrets::get(&context.client, key).await;
-    let found = found.map_err(|error| refusals::write(&key.name, &error))?;
-    let sealed = found.and_then(|(_, sealed)| sealed);
+    let sealed = secrets::sealed(&context.client, key, observed.hold.sealed()).await;
+    let sealed = sealed.map_err(|error| refusals::write(&key.name, &error))?;
     Ok(values::unseal(job, accessor, sealed, &context.keys).map(Some))
 }

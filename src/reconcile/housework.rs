@@ -12,6 +12,7 @@ use super::entries;
 use super::observe::Observed;
 use super::report::Outcome;
 use super::sessions;
+use super::share;
 use crate::api::Reason;
 use crate::cluster::Key;
 use crate::minting::Wish;
@@ -76,9 +77,15 @@ pub async fn keep_house(
     (None, observed.now.checked_add(pause).ok())
 }
 
-/// The end of an object that has sessions: they are revoked, or written down for later, and then it may go.
+/// The end of an object that has keys in a Secret of others, or sessions: the keys are taken out first, so that no session can be committed there any more, and
+/// then the sessions are revoked, or written down for later, and it may go.
 pub async fn part(observed: &Observed, context: &Context) -> (Outcome, Option<Timestamp>) {
     let parting = entries::parting(observed);
+    let observed = match share::part(observed, context).await {
+        Ok(observed) => observed,
+        Err(failure) => return (Outcome::Failed(failure), entries::hand_over_time(observed)),
+    };
+    let observed = &observed;
     match sessions::keep_house(observed, Wish::Keep, Some(parting), context).await {
         Ok(_) => (
             Outcome::Parting(entries::hand_over_time(observed)),

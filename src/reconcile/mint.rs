@@ -27,9 +27,9 @@ use super::tend::sealed_token;
 use super::trigger::Trigger;
 use super::values;
 use super::wish::wish;
-use crate::api::Reason;
 use crate::api::condition::whole_seconds;
 use crate::api::status::SessionStatus;
+use crate::api::{FINALIZER, Reason};
 use crate::cluster::{WriteError, tokens};
 use crate::csr::Wanted;
 use crate::fault;
@@ -157,7 +157,7 @@ impl Minting<'_> {
         if !self.job.lease.revoke_on_delete {
             return Ok(());
         }
-        let protected = sessions::protect(&mut self.observed, self.context).await;
+        let protected = sessions::protect(&mut self.observed, FINALIZER, self.context).await;
         protected.map_err(|error| self.on_object(&error))
     }
 

@@ -1,11 +1,12 @@
 //! Step 1: everything a pass may decide on, read once from the caches and the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Context;
+use super::hold::{Hold, holders_of_parts, record_in};
 use super::issued::forced;
 use super::memory::Memory;
 use super::rolled_out::nothing_waits;
@@ -13,6 +14,7 @@ use super::tended::Tended;
 use super::world::World;
 use crate::api::VaultSecret;
 use crate::cluster::caches::{NamespaceMeta, ServiceAccountMeta};
+use crate::cluster::managed_fields::Owners;
 use crate::cluster::secret_meta::is_vault_secret;
 use crate::cluster::templates::TemplateTexts;
 use crate::cluster::{Key, SecretMeta};
@@ -33,6 +35,8 @@ pub struct Observed {
     pub service_account: Option<Arc<ServiceAccountMeta>>,
     /// The Secret that it wants to write, if that exists.
     pub target: Option<Arc<SecretMeta>>,
+    /// How the object holds that Secret, or asks to if it does not.
+    pub hold: Hold,
     /// The record on that Secret, if it can be read.
     pub record: Option<Record>,
     /// Those of the other objects that want to write the same Secret which may have more right to it.
@@ -79,7 +83,10 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
     let (caches, spec) = (&context.caches, &object.spec);
     let target_key = Key::new(&key.namespace, object.target_name());
     let target = caches.secrets.get(&target_key);
-    let record = target.as_deref().and_then(record_of);
+    let hold = Hold::standing(&object, target.as_deref());
+    let record = target
+        .as_deref()
+        .and_then(|secret| record_in(secret, hold.record()));
     let now = context.clock.now();
     let named = target.as_deref().map(names_on).unwrap_or_default();
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
@@ -99,6 +106,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         now,
         object,
         target,
+        hold,
         record,
     }
 }
@@ -112,22 +120,16 @@ fn template_maps(object: &VaultSecret, context: &Context) -> TemplateMaps {
     known.collect()
 }
 
-/// The record on a Secret, if there is one that can be read.
-pub fn record_of(secret: &SecretMeta) -> Option<Record> {
-    secret
-        .annotations
-        .get(ANNOTATION)
-        .and_then(|text| Record::parse(text).ok())
-}
-
 /// The names of the VaultSecrets that a Secret tells to be its owner, in its record and by its reference. A UID always has the
 /// same name, so that whoever holds it is among them.
 pub fn names_on(secret: &SecretMeta) -> Vec<String> {
     let mut references = secret.owner_references.iter();
     let by_reference = references.find(|owner| is_vault_secret(owner));
     let by_reference = by_reference.map(|owner| owner.name.clone());
-    let by_record = record_of(secret).map(|record| record.owner_name);
-    by_record.into_iter().chain(by_reference).collect()
+    let by_record = record_in(secret, ANNOTATION).map(|record| record.owner_name);
+    let by_parts = holders_of_parts(secret).map(|record| record.owner_name);
+    let whole = by_record.into_iter().chain(by_reference);
+    whole.chain(by_parts).collect()
 }
 
 fn connection(name: &str, context: &Context) -> ConnectionView {
@@ -144,12 +146,17 @@ fn connection(name: &str, context: &Context) -> ConnectionView {
     }
 }
 
-/// UID of the object that a Secret was written for, as a record tells that nobody but we have set. Whoever copies one of our Secrets
-/// copies its record too, but by another hand: the copy is theirs.
-pub fn owner_of(secret: &SecretMeta) -> Option<String> {
-    let set_by_us = &secret.owners.annotations;
-    set_by_us.iter().find(|name| *name == ANNOTATION)?;
-    record_of(secret).map(|record| record.owner_uid)
+/// UIDs of the objects that a Secret was written for, as a whole or in part, as records tell that nobody but we have set. Whoever copies one of
+/// our Secrets copies its record too, but by another hand: the copy is theirs.
+pub fn owners_of(secret: &SecretMeta) -> Vec<String> {
+    let Owners { whole, parts, .. } = &secret.owners;
+    let given_up = parts.values().flat_map(|part| &part.annotations);
+    let mut set_by_us = whole.annotations.iter().chain(given_up);
+    let whole = set_by_us.any(|name| name == ANNOTATION);
+    let whole = whole.then(|| record_in(secret, ANNOTATION)).flatten();
+    let all = whole.into_iter().chain(holders_of_parts(secret));
+    let uids: BTreeSet<String> = all.map(|record| record.owner_uid).collect();
+    uids.into_iter().collect()
 }
 
 /// Of the Secrets that were written for the object, those under names that it does not ask for any more. What was written for a later
@@ -160,7 +167,8 @@ fn leftovers(
     owned: Vec<(Key, Arc<SecretMeta>)>,
 ) -> Vec<(Key, Arc<SecretMeta>)> {
     let is_earlier = |secret: &SecretMeta| {
-        record_of(secret)
+        let hold = Hold::standing(object, Some(secret));
+        hold.own_record(secret)
             .is_some_and(|record| Some(record.generation) <= object.metadata.generation)
     };
     owned

@@ -153,10 +153,13 @@ impl Plan {
             mut labels,
             annotations,
             immutable,
+            hold,
             ..
         } = self.destination;
         build::types::check(secret_type, &data, &self.mapping)?;
-        labels.insert(MANAGED_BY.into(), MANAGER.into());
+        if !hold.is_shared() {
+            labels.insert(MANAGED_BY.into(), MANAGER.into());
+        }
         Ok(Rendered {
             namespace: key.namespace,
             name: key.name,

@@ -150,7 +150,7 @@ pub async fn hand_over(object: &VaultSecret, context: &Context) -> Result<(), Fa
         (ORPHANS_LABEL.to_owned(), "true".to_owned()),
     ]);
     let write = SecretWrite::own(&key, &labels, &data);
-    match secrets::create(&context.client, &write).await {
+    match secrets::create(&context.client, &write, MANAGER).await {
         // An earlier try has written it, whose reply was lost.
         Ok(_) | Err(WriteError::AlreadyExists) => {}
         Err(error) => return Err(refusals::write(&key.name, &error)),

@@ -256,6 +256,10 @@ pub fn write(name: &str, error: &WriteError) -> Failure {
             Reason::SecretTooLarge,
             format!("the API server refuses Secret {name}: {why}"),
         ),
+        WriteError::Taken(_) => Failure::new(
+            Reason::SecretConflict,
+            format!("write Secret {name}: {error}"),
+        ),
         // Somebody was faster. The watch brings what they did, and the next pass decides on that.
         WriteError::AlreadyExists | WriteError::Conflict | WriteError::NotFound => Failure::new(
             Reason::KubernetesUnavailable,

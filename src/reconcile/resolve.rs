@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::hold::Hold;
 use super::issued::{self, IssuedJob, LeaseJob};
 use super::mapping::mapping;
 use super::observe::{ConnectionView, Observed, TemplateMaps};
 use super::source_job::{self, SourceJob};
 use super::texts::texts_of;
-use crate::api::destination::{DeletionPolicy, MissingSourcePolicy, SecretType};
+use crate::api::destination::{
+    AdoptionPolicy, CreationPolicy, DeletionPolicy, MissingSourcePolicy, SecretType,
+};
 use crate::api::vault_secret::AuthMethod;
 use crate::api::{DEFAULT_AUDIENCE, Reason, VaultSecret};
 use crate::cluster::Key;
@@ -89,6 +92,12 @@ pub struct DestinationJob {
     pub labels: BTreeMap<String, String>,
     /// Annotations that a person asked for.
     pub annotations: BTreeMap<String, String>,
+    /// How the object asks to hold it.
+    pub hold: Hold,
+    /// Whether it is made where it is not there.
+    pub creates: bool,
+    /// Whether one that somebody else made is taken over.
+    pub adopts: bool,
     /// Whether the Secret goes with the object.
     pub deletion_policy: DeletionPolicy,
     /// What to do when a path that existed is gone.
@@ -261,6 +270,9 @@ pub fn destination(object: &VaultSecret, key: &Key) -> DestinationJob {
             .iter()
             .map(|(name, value)| (name.clone(), value.0.clone()))
             .collect(),
+        hold: Hold::wanted(object),
+        creates: destination.creation_policy != CreationPolicy::Merge,
+        adopts: destination.adoption_policy == AdoptionPolicy::Adopt,
         deletion_policy: destination.deletion_policy,
         missing_source_policy: destination.missing_source_policy,
     }

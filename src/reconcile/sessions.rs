@@ -11,15 +11,16 @@ use tracing::info;
 use super::Context;
 use super::entries::{self, noted};
 use super::failure::Failure;
-use super::observe::{Observed, record_of};
+use super::hold::{Hold, record_in};
+use super::observe::Observed;
 use super::orphans;
 use super::refusals;
 use super::revoke::{revoke, tell};
 use super::rolled_out::nothing_waits;
 use super::tend::open;
 use crate::api::status::SessionStatus;
-use crate::api::{Reason, VaultSecret, VaultSecretStatus};
-use crate::cluster::{Key, WriteError, secrets, status, vault_secrets};
+use crate::api::{FINALIZER, Reason, VaultSecret, VaultSecretStatus};
+use crate::cluster::{Key, WriteError, parts, secrets, status, vault_secrets};
 use crate::fault;
 use crate::holdings::Trouble;
 use crate::minting::{Parting, Stage, Step, Wish};
@@ -41,11 +42,15 @@ pub async fn look(observed: &Observed, context: &Context) -> Result<Observed, Fa
         let secret = secret.map_err(|error| refusals::write(&target.name, &error))?;
         let again = self::object(&key, observed, context).await?;
         if again.metadata.resource_version == object.metadata.resource_version {
-            let secret = secret.map(|(secret, _)| Arc::new(secret));
-            let record = secret.as_deref().and_then(record_of);
+            let secret = secret.map(Arc::new);
+            let hold = Hold::standing(&object, secret.as_deref());
+            let record = secret
+                .as_deref()
+                .and_then(|secret| record_in(secret, hold.record()));
             return Ok(Observed {
                 rolled_out: nothing_waits(&object, record.as_ref(), observed.now),
                 record,
+                hold,
                 target: secret,
                 object: Arc::new(object),
                 ..observed.clone()
@@ -111,7 +116,7 @@ pub async fn keep_house(
                 write_sessions(&mut observed, Vec::new(), context).await?;
             }
             Step::Release => {
-                let released = release(&mut observed, context);
+                let released = release(&mut observed, FINALIZER, context);
                 fault::around(Stage::Release, released, |_| Err(fault())).await?;
             }
             Step::Rest(_)
@@ -198,17 +203,25 @@ async fn fence(observed: &mut Observed, context: &Context) -> Result<(), Failure
     };
     let key = Key::of(&observed.object.metadata);
     let target = Key::new(&key.namespace, observed.object.target_name());
-    let touched = secrets::touch(&context.client, &target, &secret, observed.now).await;
+    let (client, now) = (&context.client, observed.now);
+    let touched = match &observed.hold {
+        Hold::Shared(part) => parts::touch(client, &target, &secret, part.manager(), now).await,
+        Hold::Exclusive | Hold::GivenUp(_) => secrets::touch(client, &target, &secret, now).await,
+    };
     let touched = touched.map_err(|error| refusals::write(&target.name, &error))?;
     context.caches.secrets.wrote(target, touched.clone());
     observed.target = Some(Arc::new(touched));
     Ok(())
 }
 
-/// Takes our finalizer off the object.
-async fn release(observed: &mut Observed, context: &Context) -> Result<(), Failure> {
-    let key = Key::of(&observed.object.metadata);
-    let written = vault_secrets::protect(&context.client, &observed.object, false).await;
+/// Takes one of our finalizers off the object.
+pub async fn release(
+    observed: &mut Observed,
+    finalizer: &str,
+    context: &Context,
+) -> Result<(), Failure> {
+    let (key, client) = (Key::of(&observed.object.metadata), &context.client);
+    let written = vault_secrets::protect(client, &observed.object, finalizer, false).await;
     take_in(
         observed,
         written.map_err(|error| trouble("release", &key, &error))?,
@@ -217,12 +230,17 @@ async fn release(observed: &mut Observed, context: &Context) -> Result<(), Failu
     Ok(())
 }
 
-/// Puts our finalizer on the object, unless it is there.
-pub async fn protect(observed: &mut Observed, context: &Context) -> Result<(), WriteError> {
-    if entries::is_protected(&observed.object) {
+/// Puts one of our finalizers on the object, unless it is there.
+pub async fn protect(
+    observed: &mut Observed,
+    finalizer: &str,
+    context: &Context,
+) -> Result<(), WriteError> {
+    if entries::has_finalizer(&observed.object, finalizer) {
         return Ok(());
     }
-    let written = vault_secrets::protect(&context.client, &observed.object, true).await?;
+    let client = &context.client;
+    let written = vault_secrets::protect(client, &observed.object, finalizer, true).await?;
     take_in(observed, written, context);
     Ok(())
 }

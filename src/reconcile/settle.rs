@@ -175,7 +175,8 @@ impl<'a> Before<'a> {
             == observed.object.metadata.generation;
         Self {
             record: observed.record.as_ref(),
-            deleted: observed.target.is_none()
+            deleted: (observed.target.is_none()
+                || observed.hold.is_shared() && observed.record.is_none())
                 && same_spec
                 && status::last_reason(observed) == Some(Reason::SourceDeleted),
         }

@@ -424,6 +424,33 @@ fn the_examples_of_types_become_secrets_of_these_types() -> Result<()> {
 }
 
 #[test]
+fn the_examples_of_ownership_take_over_share_and_keep_secrets() -> Result<()> {
+    run(async |t| {
+        store(t).await?;
+        for name in ["orders-adopted", "orders-shared"] {
+            let theirs = format!(
+                "{{ kind: Secret, metadata: {{ name: {name} }}, data: {{ theirs: c3RheXM= }} }}"
+            );
+            t.apply(&theirs).await?;
+        }
+        let password = [("password", "correct horse")];
+        becomes(t, "adopt", "orders-adopted", &password).await?;
+        let shared = [("DB_PASSWORD", "correct horse"), ("theirs", "stays")];
+        becomes(t, "merge", "orders-shared", &shared).await?;
+        let together = [
+            ("DB_PASSWORD", "correct horse"),
+            ("SMTP_PASSWORD", "battery staple"),
+        ];
+        becomes(t, "create-or-merge", "orders-together", &together).await?;
+        becomes(t, "retain", "orders-kept", &password).await?;
+        t.delete("VaultSecret", "orders-kept").await?;
+        t.wait_gone("VaultSecret", "orders-kept").await?;
+        assert_eq!(t.secret("orders-kept").await?.keys(), ["password"]);
+        Ok(())
+    })
+}
+
+#[test]
 fn the_example_of_a_jwt_login_logs_in() -> Result<()> {
     run(async |t| {
         store(t).await?;

@@ -1,5 +1,8 @@
 //! A Secret that is not ours is never touched, and of two objects that want the same one exactly one gets it.
 
+mod adopting;
+mod merging;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
 use vaultbridge_e2e::{Tenant, run, source};

@@ -31,21 +31,21 @@ pub struct Cache<V> {
     synced: watch::Sender<bool>,
 }
 
-/// UID of the VaultSecret that an object belongs to; `None` if it belongs to none.
-pub type OwnerOf<V> = fn(&V) -> Option<String>;
+/// UIDs of the VaultSecrets that an object belongs to, as a whole or in part.
+pub type OwnersOf<V> = fn(&V) -> Vec<String>;
 
 struct Held<V> {
     by_key: HashMap<Key, Arc<V>>,
     /// The keys of what belongs to each owner, so that nobody has to look through all objects for them.
     by_owner: HashMap<String, Vec<Key>>,
-    owner_of: OwnerOf<V>,
+    owners_of: OwnersOf<V>,
 }
 
 impl<V: Kept> Cache<V> {
-    /// An empty cache, which tells by `owner_of` whose an object is.
-    pub(super) fn new(owner_of: OwnerOf<V>) -> Self {
+    /// An empty cache, which tells by `owners_of` whose an object is.
+    pub(super) fn new(owners_of: OwnersOf<V>) -> Self {
         Self {
-            held: RwLock::new(Held::new(owner_of)),
+            held: RwLock::new(Held::new(owners_of)),
             synced: watch::Sender::new(false),
         }
     }
@@ -122,7 +122,7 @@ impl<V: Kept> Cache<V> {
     /// Replaces everything by a new list and returns the keys whose object is not what it was.
     fn replace_all(&self, fresh: HashMap<Key, Arc<V>>) -> Vec<Key> {
         let mut held = self.write();
-        let mut new = Held::new(held.owner_of);
+        let mut new = Held::new(held.owners_of);
         for (key, value) in fresh {
             new.insert(key, value);
         }
@@ -149,17 +149,17 @@ impl<V: Kept> Cache<V> {
 }
 
 impl<V> Held<V> {
-    fn new(owner_of: OwnerOf<V>) -> Self {
+    fn new(owners_of: OwnersOf<V>) -> Self {
         Self {
             by_key: HashMap::new(),
             by_owner: HashMap::new(),
-            owner_of,
+            owners_of,
         }
     }
 
     /// Puts in what is not there.
     fn insert(&mut self, key: Key, value: Arc<V>) {
-        if let Some(owner) = (self.owner_of)(&value) {
+        for owner in (self.owners_of)(&value) {
             self.by_owner.entry(owner).or_default().push(key.clone());
         }
         self.by_key.insert(key, value);
@@ -167,12 +167,12 @@ impl<V> Held<V> {
 
     fn remove(&mut self, key: &Key) -> Option<Arc<V>> {
         let value = self.by_key.remove(key)?;
-        if let Some(owner) = (self.owner_of)(&value)
-            && let Some(keys) = self.by_owner.get_mut(&owner)
-        {
-            keys.retain(|one| one != key);
-            if keys.is_empty() {
-                self.by_owner.remove(&owner);
+        for owner in (self.owners_of)(&value) {
+            if let Some(keys) = self.by_owner.get_mut(&owner) {
+                keys.retain(|one| one != key);
+                if keys.is_empty() {
+                    self.by_owner.remove(&owner);
+                }
             }
         }
         Some(value)
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn cache() -> Cache<SecretMeta> {
-        Cache::new(|secret| secret.labels.get("owner").cloned())
+        Cache::new(|secret| secret.labels.get("owner").cloned().into_iter().collect())
     }
 
     fn owned(cache: &Cache<SecretMeta>, uid: &str) -> Vec<String> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::Reason;
+use crate::reconcile::dress::{Metadata, metadata};
 use crate::reconcile::fixture::{
     self, edit, found, fresh, job, keys, ordinary, running, synced, touch,
 };

@@ -95,7 +95,7 @@ fn vault_is_not_asked_while_everything_is_in_sync_and_nothing_due() {
             with(running(), |observed| {
                 touch(observed, |secret| {
                     secret.labels.clear();
-                    secret.owners.foreign_keys = 1;
+                    secret.owners.whole.foreign_keys = 1;
                 });
                 let version = observed.target.clone().unwrap().resource_version.clone();
                 observed
@@ -174,7 +174,7 @@ fn vault_is_asked_when_the_secret_is_not_as_it_shall_be() {
         (
             "somebody set an annotation of our domain",
             with(running(), |observed| {
-                touch(observed, |secret| secret.owners.foreign_marks = 1);
+                touch(observed, |secret| secret.owners.whole.foreign_marks = 1);
             }),
             fetch(Trigger::TargetChanged),
         ),
@@ -210,8 +210,8 @@ fn vault_is_asked_when_the_secret_is_not_as_it_shall_be() {
 fn a_secret_whose_values_may_be_others_is_read_and_compared() {
     let touches: [(&str, Touch); 3] = [
         ("touched without a trace", |_| {}),
-        ("a value set", |secret| secret.owners.foreign_keys = 1),
-        ("a key removed", |secret| secret.owners.our_keys = 1),
+        ("a value set", |secret| secret.owners.whole.foreign_keys = 1),
+        ("a key removed", |secret| secret.owners.whole.our_keys = 1),
     ];
     for (case, change) in touches {
         let observed = with(running(), |observed| touch(observed, change));

@@ -13,19 +13,19 @@ fn left(change: Touch) -> Vec<String> {
     touch(&mut observed, change);
     let secret = observed.target.clone().unwrap();
     edit(&mut observed, "/destination/name", json!("renamed"));
-    let uid = owner_of(&secret);
-    let owned = uid
+    let uids = owners_of(&secret).into_iter();
+    let owned = uids
         .filter(|uid| uid == observed.uid())
-        .map(|_| (fixture::key("orders"), secret));
+        .map(|_| (fixture::key("orders"), secret.clone()));
     let target = fixture::key(observed.object.target_name());
-    leftovers(&observed.object, &target, owned.into_iter().collect())
+    leftovers(&observed.object, &target, owned.collect())
         .into_iter()
         .map(|(key, _)| key.name)
         .collect()
 }
 
 fn record(secret: &mut SecretMeta, change: impl Fn(&mut Record)) {
-    let mut record = record_of(secret).unwrap();
+    let mut record = record_in(secret, ANNOTATION).unwrap();
     change(&mut record);
     secret
         .annotations
@@ -37,7 +37,7 @@ fn what_was_written_under_an_earlier_name_is_left_over_whatever_status_tells() {
     assert_eq!(left(|_| {}), ["orders"]);
     let touched: Touch = |secret| {
         secret.labels.clear();
-        secret.owners.foreign_keys = 1;
+        secret.owners.whole.foreign_keys = 1;
     };
     assert_eq!(left(touched), ["orders"]);
 }
@@ -46,7 +46,7 @@ fn what_was_written_under_an_earlier_name_is_left_over_whatever_status_tells() {
 fn what_is_not_ours_to_take_away_is_not_left_over() {
     let cases: [(&str, Touch); 5] = [
         ("a copy that somebody made", |secret| {
-            secret.owners.annotations.clear();
+            secret.owners.whole.annotations.clear();
         }),
         ("another object's", |secret| {
             record(secret, |record| record.owner_uid = "another".into());

@@ -151,6 +151,7 @@ impl Order<'_> {
                 again: self.after(self.hindered, WHILE_UNDERWAY),
             },
             WriteError::AlreadyExists
+            | WriteError::Taken(_)
             | WriteError::Quota(_)
             | WriteError::Terminating
             | WriteError::Denied(_)

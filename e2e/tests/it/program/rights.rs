@@ -78,6 +78,15 @@ async fn busy_day(t: &Tenant) -> Result<()> {
     .await?;
     t.secret_with("renamed", "password", "second password")
         .await?;
+    t.apply("{ kind: Secret, metadata: { name: shared }, data: { theirs: b2YgdGhlaXJz } }")
+        .await?;
+    let merge =
+        json!({ "spec": { "destination": { "name": "shared", "creationPolicy": "Merge" } } });
+    t.apply_app("part", "1s").await?;
+    t.password("part", "merged password").await?;
+    t.patch("VaultSecret", "part", &merge).await?;
+    t.secret_with("shared", "password", "merged password")
+        .await?;
     t.apply(ROLLOUTS).await?;
     let mut targets = Vec::new();
     for (kind, _) in WORKLOADS {

@@ -1,0 +1,200 @@
+//! Writing a part of a Secret that others share, by server-side apply.
+//!
+//! Each object applies its fields in the name of a manager of its own, and never by force: what others have set is a conflict, and what is applied no
+//! more disappears. UID and resource version go along as the precondition, so that nothing is made anew or written over a state that nobody has
+//! seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::header::ACCEPT;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::caches::Key;
+use super::handover::{Leaving, handed_over, leaving};
+use super::managed_fields::{hand, setter};
+use super::patience::in_time;
+use super::secret_meta::{SecretMeta, is_vault_secret};
+use super::secrets::{self, METADATA_ONLY, SecretWrite, body, requests, send};
+use super::write_error::{Taken, WriteError};
+use crate::api::{MANAGED_BY, MANAGER, PART_MANAGER, TOUCHED_ANNOTATION};
+use crate::sensitive::{SecretBytes, SecretData};
+
+/// Applies the fields in the name of that manager, if the Secret is still of that UID and resource version; otherwise [`WriteError::Conflict`], or
+/// [`WriteError::Taken`] where others have set some of them.
+pub async fn apply(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+    manager: &str,
+    dry_run: bool,
+) -> Result<SecretMeta, WriteError> {
+    unnoted(client, write, now).await?;
+    let params = PatchParams {
+        dry_run,
+        ..PatchParams::apply(manager)
+    };
+    patch(client, write, now, &params).await
+}
+
+async fn patch(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+    params: &PatchParams,
+) -> Result<SecretMeta, WriteError> {
+    let body = body(write, Some(now))?;
+    // JSON is YAML. The text is not parsed on the way, so that values lie in no other memory than that which is wiped.
+    let request = requests(write.key).patch(&write.key.name, params, &Patch::Apply(Value::Null));
+    let request = request.map_err(|error| WriteError::Invalid(error.to_string()))?;
+    let (parts, _) = request.into_parts();
+    let mut request = http::Request::from_parts(parts, body.to_vec());
+    request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+    send(client, request).await
+}
+
+/// Takes everything out of the Secret that the manager alone has set, and what was noted there of it, if the Secret is still as we know it. It is named field by
+/// field: an empty text that is applied would take along what is noted for nobody.
+pub async fn take_out(
+    client: &Client,
+    key: &Key,
+    now: &SecretMeta,
+    manager: &str,
+) -> Result<SecretMeta, WriteError> {
+    let meta = secrets::metadata(client, key, now).await?;
+    let entries = meta.managed_fields.unwrap_or_default();
+    let Leaving {
+        keys,
+        labels,
+        annotations,
+        left,
+    } = leaving(entries, &[manager, &toucher(manager)]);
+    let gone = |names: BTreeSet<String>| -> BTreeMap<String, Option<String>> {
+        names.into_iter().map(|name| (name, None)).collect()
+    };
+    let mut patch = json!({
+        "metadata": {
+            "uid": now.uid,
+            "resourceVersion": now.resource_version,
+            "labels": gone(labels),
+            "annotations": gone(annotations),
+        },
+        "data": gone(keys),
+    });
+    if !left.is_empty() {
+        patch["metadata"]["managedFields"] = json!(left);
+    }
+    merge(client, key, manager, &patch).await
+}
+
+/// Notes on the Secret when it was touched, if it is still as we know it: its resource version moves on, and nothing else happens.
+pub async fn touch(
+    client: &Client,
+    key: &Key,
+    now: &SecretMeta,
+    manager: &str,
+    time: Timestamp,
+) -> Result<SecretMeta, WriteError> {
+    let mark = TOUCHED_ANNOTATION.to_owned();
+    let (labels, no_data) = (BTreeMap::new(), SecretData::new());
+    let annotations = BTreeMap::from([(mark, time.to_string())]);
+    let write = SecretWrite {
+        secret_type: "",
+        annotations: &annotations,
+        ..SecretWrite::own(key, &labels, &no_data)
+    };
+    // Several objects may have to touch one Secret, and the last one has the mark.
+    let params = PatchParams::apply(&toucher(manager)).force();
+    patch(client, &write, now, &params).await
+}
+
+/// The manager in whose name a part is touched: what it applies is not what the part applies.
+fn toucher(manager: &str) -> String {
+    let name = manager.strip_prefix(PART_MANAGER).unwrap_or(manager);
+    let kept: String = name.chars().take(100).collect();
+    format!("{PART_MANAGER}{kept}#touched")
+}
+
+/// Has all that belongs to `from` belong to the part `to`, as if that had applied it, if the Secret is still as we know it. Nothing else changes.
+pub async fn hand_over(
+    client: &Client,
+    key: &Key,
+    now: &SecretMeta,
+    (from, to): (&str, &str),
+) -> Result<SecretMeta, WriteError> {
+    let meta = secrets::metadata(client, key, now).await?;
+    let entries = handed_over(meta.managed_fields.unwrap_or_default(), from, to);
+    let mut patch = json!({ "metadata": {
+        "uid": now.uid,
+        "resourceVersion": now.resource_version,
+        "managedFields": entries,
+    } });
+    if from == MANAGER {
+        let owners = meta.owner_references.unwrap_or_default().into_iter();
+        let owners: Vec<_> = owners.filter(|owner| !is_vault_secret(owner)).collect();
+        patch["metadata"]["ownerReferences"] = json!(owners);
+        patch["metadata"]["labels"] = json!({ MANAGED_BY: null });
+    }
+    merge(client, key, to, &patch).await
+}
+
+/// Keys that the Secret has with another value than is wanted, and that nobody who applies fields would be told of, because they are noted for nobody as such.
+async fn unnoted(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+) -> Result<(), WriteError> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), &write.key.namespace);
+    let found = in_time(api.get(&write.key.name)).await?;
+    if found.metadata.resource_version.as_ref() != Some(&now.resource_version) {
+        return Err(WriteError::Conflict);
+    }
+    let fields = found.metadata.managed_fields.unwrap_or_default();
+    let data = found.data.unwrap_or_default().into_iter();
+    let data = data.map(|(name, value)| (name, SecretBytes::new(value.0)));
+    let mut taken = Vec::new();
+    for (name, value) in data {
+        let wanted = write.data.get(&name);
+        let differs = wanted.is_some_and(|wanted| wanted.expose() != value.expose());
+        if differs && !is_noted(&fields, &name) {
+            let manager = setter(&fields, &name).unwrap_or("somebody who left no name");
+            taken.push(Taken {
+                field: format!(".data.{name}"),
+                manager: manager.to_owned(),
+            });
+        }
+    }
+    if taken.is_empty() {
+        Ok(())
+    } else {
+        Err(WriteError::Taken(taken))
+    }
+}
+
+/// Whether the key is somebody's, so that the API server itself tells of it.
+fn is_noted(fields: &[ManagedFieldsEntry], name: &str) -> bool {
+    let mut hands = fields.iter().filter_map(hand);
+    hands.any(|hand| hand.keys.iter().any(|key| key == name))
+}
+
+async fn merge(
+    client: &Client,
+    key: &Key,
+    manager: &str,
+    patch: &Value,
+) -> Result<SecretMeta, WriteError> {
+    let params = PatchParams {
+        field_manager: Some(manager.to_owned()),
+        ..PatchParams::default()
+    };
+    let request = requests(key).patch(&key.name, &params, &Patch::Merge(patch));
+    send(
+        client,
+        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
+    )
+    .await
+}

@@ -1,0 +1,122 @@
+//! Refusals over whose a Secret is: in words for a person, each with what mends it.
+
+use super::failure::{Failure, Retry};
+use super::hold;
+use super::refusals;
+use super::resolve::Job;
+use crate::api::Reason;
+use crate::cluster::WriteError;
+use crate::cluster::write_error::Taken;
+
+/// A refusal that ends when somebody changes the Secret, or an object.
+fn conflict(message: String) -> Failure {
+    Failure::new(Reason::SecretConflict, message)
+}
+
+/// Another object has the Secret.
+pub fn held(job: &Job, rival: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} is already written by VaultSecret {rival}; choose another spec.destination.name, or delete that object"
+    ))
+}
+
+/// Somebody else made the Secret.
+pub fn foreign(job: &Job) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} exists and was not made by this object; delete it, choose another spec.destination.name, set spec.destination.adoptionPolicy: Adopt to take it over as a whole, or creationPolicy: Merge to add keys to it"
+    ))
+}
+
+/// The Secret is to be made by somebody else.
+pub fn nothing_to_merge_into(job: &Job) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} does not exist, and creationPolicy: Merge makes none; create it, correct spec.destination.name, or set creationPolicy: CreateOrMerge"
+    ))
+}
+
+/// The Secret is to go with another object.
+pub fn goes_with(job: &Job, owner: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} goes with VaultSecret {owner}, whose it is or was as a whole; choose another spec.destination.name, or wait until it is gone"
+    ))
+}
+
+/// Others have keys in the Secret.
+pub fn shared(job: &Job, other: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} holds keys of VaultSecret {other}, so it cannot be this object's as a whole; set spec.destination.creationPolicy: CreateOrMerge here as well, or choose another spec.destination.name"
+    ))
+}
+
+/// Another controller would change the Secret back.
+pub fn controlled(job: &Job, owner: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} is controlled by {owner} and is not taken over: both would write it for ever; delete that object or have it let the Secret go, or choose another spec.destination.name"
+    ))
+}
+
+/// The type of the Secret is one that is left alone.
+pub fn off_limits(job: &Job, found: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} has the type {found}, and Secrets of this type are left alone; choose another spec.destination.name"
+    ))
+}
+
+/// The Secret to merge into has another type than the object says.
+pub fn another_type(job: &Job, found: &str) -> Failure {
+    let (name, wanted) = (&job.destination.key.name, job.destination.secret_type);
+    conflict(format!(
+        "Secret {name} has the type {found}, which is for whoever made it to choose, and spec.destination.type says {}; leave that out, or choose another spec.destination.name",
+        wanted.as_str()
+    ))
+}
+
+/// Fields of the Secret are somebody else's.
+pub fn taken(job: &Job, taken: &[Taken]) -> Failure {
+    let name = &job.destination.key.name;
+    let one = |taken: &Taken| {
+        let Taken { field, manager } = taken;
+        let field = match field.strip_prefix(".data.") {
+            Some(key) => format!("key {key}"),
+            None => field.trim_start_matches('.').to_owned(),
+        };
+        format!("{field} is set by {}", hold::in_words(manager))
+    };
+    let list: Vec<String> = taken.iter().take(MOST_TAKEN).map(one).collect();
+    let more = match taken.len().saturating_sub(MOST_TAKEN) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let failure = conflict(format!(
+        "Secret {name} is shared, and {}{more}; nothing was overwritten: have it removed there, or use another key under spec.data",
+        list.join(", ")
+    ));
+    // The same value may come from Vault one day, and is no conflict then. What is issued is another one each time.
+    if job.issued.is_empty() {
+        failure.retried(Retry::Interval)
+    } else {
+        failure
+    }
+}
+
+/// How many fields of others a message names.
+const MOST_TAKEN: usize = 8;
+
+/// The API server did not write the Secret of the job.
+pub fn write_of(job: &Job, error: &WriteError) -> Failure {
+    let name = &job.destination.key.name;
+    match error {
+        WriteError::Taken(fields) => taken(job, fields),
+        WriteError::Immutable(_) if job.destination.hold.is_shared() => conflict(format!(
+            "Secret {name} is immutable, so nothing can be merged into it; have it made anew without that, or choose another spec.destination.name"
+        )),
+        error => refusals::write(name, error),
+    }
+}
