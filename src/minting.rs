@@ -297,7 +297,8 @@ fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp>
 }
 
 /// The end of an object. Its Secret goes with it, so no session of it is of use, whoever may still want to commit one: a
-/// Secret that is made too late names an owner that is gone, and is collected.
+/// Secret that is made too late names an owner that is gone, and is collected. Of a Secret that others share its keys have been taken out before, so
+/// that this has moved on, and nothing can be committed to it any more.
 fn part<N: Copy + Eq>(view: &View<'_, N>, parting: Parting) -> Step<N> {
     let mut left = view.entries.iter().filter(|entry| !entry.deferred);
     match (parting, left.next()) {

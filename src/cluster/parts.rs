@@ -22,7 +22,7 @@ use super::secret_meta::{SecretMeta, is_vault_secret};
 use super::secrets::{self, METADATA_ONLY, SecretWrite, body, requests, send};
 use super::write_error::{Taken, WriteError};
 use crate::api::{MANAGED_BY, MANAGER, PART_MANAGER, TOUCHED_ANNOTATION};
-use crate::sensitive::{SecretBytes, SecretData};
+use crate::sensitive::SecretBytes;
 
 /// Applies the fields in the name of that manager, if the Secret is still of that UID and resource version; otherwise [`WriteError::Conflict`], or
 /// [`WriteError::Taken`] where others have set some of them.
@@ -38,18 +38,10 @@ pub async fn apply(
         dry_run,
         ..PatchParams::apply(manager)
     };
-    patch(client, write, now, &params).await
-}
-
-async fn patch(
-    client: &Client,
-    write: &SecretWrite<'_>,
-    now: &SecretMeta,
-    params: &PatchParams,
-) -> Result<SecretMeta, WriteError> {
+    // Also what is empty is said: a map that is applied no more would take along what is noted for nobody in it.
     let body = body(write, Some(now))?;
     // JSON is YAML. The text is not parsed on the way, so that values lie in no other memory than that which is wiped.
-    let request = requests(write.key).patch(&write.key.name, params, &Patch::Apply(Value::Null));
+    let request = requests(write.key).patch(&write.key.name, &params, &Patch::Apply(Value::Null));
     let request = request.map_err(|error| WriteError::Invalid(error.to_string()))?;
     let (parts, _) = request.into_parts();
     let mut request = http::Request::from_parts(parts, body.to_vec());
@@ -85,9 +77,10 @@ pub async fn take_out(
         },
         "data": gone(keys),
     });
-    if !left.is_empty() {
-        patch["metadata"]["managedFields"] = json!(left);
-    }
+    // An empty list would leave it as it is.
+    let nobody = || json!([{}]);
+    let left = Some(left).filter(|left| !left.is_empty());
+    patch["metadata"]["managedFields"] = left.map_or_else(nobody, |left| json!(left));
     merge(client, key, manager, &patch).await
 }
 
@@ -99,17 +92,24 @@ pub async fn touch(
     manager: &str,
     time: Timestamp,
 ) -> Result<SecretMeta, WriteError> {
-    let mark = TOUCHED_ANNOTATION.to_owned();
-    let (labels, no_data) = (BTreeMap::new(), SecretData::new());
-    let annotations = BTreeMap::from([(mark, time.to_string())]);
-    let write = SecretWrite {
-        secret_type: "",
-        annotations: &annotations,
-        ..SecretWrite::own(key, &labels, &no_data)
-    };
+    let mark = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": key.name,
+            "uid": now.uid,
+            "resourceVersion": now.resource_version,
+            "annotations": { TOUCHED_ANNOTATION: time.to_string() },
+        },
+    });
     // Several objects may have to touch one Secret, and the last one has the mark.
     let params = PatchParams::apply(&toucher(manager)).force();
-    patch(client, &write, now, &params).await
+    let request = requests(key).patch(&key.name, &params, &Patch::Apply(mark));
+    send(
+        client,
+        request.map_err(|error| WriteError::Invalid(error.to_string()))?,
+    )
+    .await
 }
 
 /// The manager in whose name a part is touched: what it applies is not what the part applies.

@@ -297,8 +297,6 @@ struct Body<'a> {
     secret_type: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     immutable: bool,
-    // What is applied as an empty map would be owned as one.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     data: BTreeMap<&'a str, Base64<'a>>,
 }
 
@@ -311,9 +309,7 @@ struct Metadata<'a> {
     uid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_version: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     annotations: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     owner_references: &'a [OwnerReference],

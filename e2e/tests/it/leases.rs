@@ -5,6 +5,7 @@ mod clocks;
 mod faults;
 mod immutable;
 mod keeping;
+mod merged;
 mod pki;
 mod rotated;
 mod signed;

@@ -15,6 +15,7 @@ mod immutable;
 mod kv;
 mod leases;
 mod login;
+mod matrix;
 mod missing;
 mod ownership;
 mod program;

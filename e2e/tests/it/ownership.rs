@@ -1,6 +1,6 @@
 //! A Secret that is not ours is never touched, and of two objects that want the same one exactly one gets it.
 
-mod adopting;
+pub mod adopting;
 mod merging;
 
 use anyhow::{Result, ensure};

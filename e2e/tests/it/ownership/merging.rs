@@ -267,6 +267,41 @@ fn a_deleted_object_takes_its_keys_and_leaves_the_rest() -> Result<()> {
 }
 
 #[test]
+fn a_last_label_and_a_last_key_that_are_dropped_take_nothing_along_that_is_noted_for_nobody()
+-> Result<()> {
+    run(async |t| {
+        t.put("one", json!({ "password": "dropped at last" }))
+            .await?;
+        t.apply("{ kind: Secret, metadata: { name: app, labels: { whose: theirs } }, stringData: { theirs: of theirs } }")
+            .await?;
+        // Somebody takes all names off.
+        let nobody = json!({ "metadata": { "managedFields": [{}] } });
+        t.patch("Secret", "app", &nobody).await?;
+        let data = "data: [{ key: password, source: app, field: password, optional: true }]";
+        let spec = |labels: &str| {
+            let destination =
+                format!("destination: {{ name: app, creationPolicy: Merge{labels} }}");
+            format!("{}\n{data}\n{destination}", source("one"))
+        };
+        t.carry("one", &spec(", labels: { team: shop }")).await?;
+        t.secret_with("app", "password", "dropped at last").await?;
+        t.carry("one", &spec("")).await?;
+        let label = t.secret_when("app", "to have lost our label", |secret| {
+            let labels = secret.metadata().labels.clone().unwrap_or_default();
+            labels.keys().collect::<Vec<_>>() == ["whose"]
+        });
+        label.await?;
+        t.put("one", json!({ "other": "not asked for" })).await?;
+        let left = t.secret_when("app", "to have lost the key", |secret| {
+            secret.keys() == ["theirs"]
+        });
+        left.await?;
+        t.ready("one").await?;
+        Ok(())
+    })
+}
+
+#[test]
 fn a_retained_part_stays_and_is_taken_up_by_an_object_of_the_same_name() -> Result<()> {
     run(async |t| {
         t.put("one", json!({ "password": "that stays" })).await?;

@@ -19,6 +19,18 @@ const STAGES: [Stage; 5] = [
     Stage::Report,
 ];
 
+/// What an object says that puts its user into a Secret which others may share.
+const MERGED: &str = "lease: { overlap: 1s, replaced: Revoke }
+destination: { creationPolicy: CreateOrMerge }";
+
+/// Where an operator freezes, whether the object has no user yet, and whether it merges.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    stage: Stage,
+    first: bool,
+    merges: bool,
+}
+
 /// What keeps those together who each have an operator frozen: the long waits are the same for all.
 struct Company {
     /// Where they wait for each other.
@@ -49,12 +61,18 @@ async fn operator(t: &Tenant, name: &str) -> Result<Operator> {
 }
 
 /// Freezes an operator before that request for an object, has another do the work, and lets the first go on. The second one stays meanwhile.
-async fn freezes(t: &Tenant, company: &Company, stage: Stage, first: bool) -> Result<()> {
+async fn freezes(t: &Tenant, company: &Company, case: Case) -> Result<()> {
+    let Case {
+        stage,
+        first,
+        merges,
+    } = case;
+    let more = if merges { MERGED } else { PROMPT };
     let path = t.database(&DatabaseRole::default()).await?;
     let old = if first {
         String::new()
     } else {
-        database_user(t, "db", &path, PROMPT).await?;
+        database_user(t, "db", &path, more).await?;
         well(t, "db").await?
     };
     company.meets(async || t.operator()?.kill()).await?;
@@ -62,7 +80,7 @@ async fn freezes(t: &Tenant, company: &Company, stage: Stage, first: bool) -> Re
     let frozen = operator(t, &format!("frozen-of-{}", t.name())).await?;
     t.order_of(&frozen, &[&format!("freeze before {stage:?}")])?;
     if first {
-        ask(t, "db", &path, PROMPT).await?;
+        ask(t, "db", &path, more).await?;
     } else {
         demand(t, "db", "1").await?;
     }
@@ -121,20 +139,22 @@ async fn wakes_up(
 #[test]
 fn an_operator_that_wakes_up_late_serves_no_dead_credential_and_leaks_none() -> Result<()> {
     run_alone(&GroundOptions::default(), async |t| {
-        let cases = STAGES.map(|stage| [true, false].map(|first| (stage, first)));
-        let cases = cases.as_flattened();
+        let case = |stage, first, merges| Case {
+            stage,
+            first,
+            merges,
+        };
+        let whole = STAGES.map(|stage| [true, false].map(|first| case(stage, first, false)));
+        let merged = [true, false].map(|first| case(Stage::Commit, first, true));
+        let cases = [whole.as_flattened(), &merged].concat();
         let company = &Company {
             all: Barrier::new(cases.len()),
             turn: Mutex::default(),
             heir: Mutex::default(),
         };
-        let all = cases.iter().map(async |&(stage, first)| {
-            let frozen = part(t.ground(), async |t| {
-                freezes(t, company, stage, first).await
-            });
-            frozen
-                .await
-                .with_context(|| format!("frozen before {stage:?}, first: {first}"))
+        let all = cases.iter().map(async |&case| {
+            let frozen = part(t.ground(), async |t| freezes(t, company, case).await);
+            frozen.await.with_context(|| format!("frozen in {case:?}"))
         });
         try_join_all(all).await?;
         Ok(())
