@@ -11,11 +11,14 @@ MINUTES ?= 10
 KILLS ?= 200
 SEED ?=
 
+# How many seconds `make fuzz` throws at each target.
+FUZZ ?= 600
+
 CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test e2e lint components crds docs bench soak clean cargo build
+.PHONY: help demo dev test e2e lint components crds docs bench soak fuzz clean cargo build
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +32,7 @@ dev: build ## The same servers and the operator, left running for you to play wi
 	@SERVER=$(SERVER) $(GROUND) dev
 
 test: cargo ## Prove everything: format, lints, dependencies, unit tests, end-to-end tests
-	@SERVER=$(SERVER) e2e/phases.sh format lints dependencies unit components e2e
+	@SERVER=$(SERVER) e2e/phases.sh format lints dependencies unit fuzz components e2e
 
 e2e: cargo ## Prove the promises on real servers only; TEST=words chooses tests by name
 	@SERVER=$(SERVER) e2e/phases.sh components e2e
@@ -49,6 +52,9 @@ bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 
 
 soak: build ## Log in all the time, then kill the operator at random moments, and count what was lost; MINUTES=60 KILLS=1000 SEED=1
 	@SERVER=$(SERVER) $(if $(SEED),VAULTBRIDGE_SEED=$(SEED)) cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin soak -- --minutes $(MINUTES) --kills $(KILLS)
+
+fuzz: cargo ## Throw texts that nobody would write at what reads texts of strangers; FUZZ=3600 seconds each, SEED=1
+	@$(if $(SEED),VAULTBRIDGE_SEED=$(SEED)) FUZZ=$(FUZZ) e2e/phases.sh fuzz
 
 clean: cargo ## Remove what was built here; the cache of the servers stays
 	@cargo clean

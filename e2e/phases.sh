@@ -31,6 +31,9 @@ dependencies() {
 
 unit() { cargo test $flags --workspace --lib --bins --quiet; }
 
+# Some seconds for each target; `make fuzz` takes longer.
+fuzz() { cargo run $flags --quiet -p vaultbridge-e2e --bin fuzz -- --seconds "${FUZZ:-20}"; }
+
 components() { ground components etcd golden kubernetes kwok postgres "$server"; }
 
 e2e() {

@@ -63,6 +63,7 @@ pub mod components;
 pub mod control_plane;
 pub mod demo;
 pub mod dice;
+pub mod fuzz;
 pub mod ground;
 pub mod nodes;
 pub mod objects;
