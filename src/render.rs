@@ -15,8 +15,8 @@ pub mod template;
 pub use decode::{Decode, DecodeProblem};
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
-pub use names::{Names, NamesError};
-pub use rename::{Case, Selection, Wording, WordingError};
+pub use names::{Names, WordingError};
+pub use rename::{Case, Selection, Wording};
 pub use template::Template;
 
 use crate::sensitive::SecretData;

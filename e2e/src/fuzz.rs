@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use vaultbridge::render::Template;
 use vaultbridge::render::template::Context;
+use vaultbridge::render::{Case, Selection, Template, Wording};
 use vaultbridge::sensitive::SecretJson;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ struct Target {
     run: fn(&str) -> Option<Vec<u8>>,
 }
 
-/// Readers of what strangers write: templates; PEM, PKCS#12 and JSON Web Keys, which the functions of templates read.
+/// Readers of what strangers write: templates; PEM, PKCS#12 and JSON Web Keys, which the functions of templates read; expressions that choose and rename fields.
 const TARGETS: &[Target] = &[
     Target {
         name: "template",
@@ -33,6 +33,10 @@ const TARGETS: &[Target] = &[
     Target {
         name: "certificates",
         run: certificates,
+    },
+    Target {
+        name: "rename",
+        run: rename,
     },
 ];
 
@@ -87,6 +91,18 @@ const PIECES: &[&str] = &[
     "=",
     "{\"kty\":\"EC\",",
     "AAAA",
+    "(?i)",
+    "(?P<a>",
+    "[^",
+    "]",
+    "{1,1000}",
+    "${a}",
+    "$1",
+    "$$",
+    "\\w",
+    "*",
+    "?",
+    "^",
     "MII",
     "ä",
     "\u{0}",
@@ -201,4 +217,32 @@ fn certificates(text: &str) -> Option<Vec<u8>> {
         .iter()
         .map(|call| rendered(&format!("{{{{ {call} }}}}"), text));
     all.collect::<Option<Vec<_>>>().map(|all| all.concat())
+}
+
+/// The first line is what to look for, the second what to put in its place, the third an expression that chooses, and the rest are names.
+fn rename(text: &str) -> Option<Vec<u8>> {
+    let mut lines = text.lines().map(str::to_owned);
+    let find = lines.next()?;
+    let put = lines.next().unwrap_or_default();
+    let expression = lines.next().unwrap_or_default();
+    let wording = Wording {
+        include: vec![expression.clone(), find.clone()],
+        exclude: vec![expression],
+        rename: Some((find, put)),
+        case: Case::Lower,
+    };
+    let selection = match Selection::new(wording) {
+        Ok(selection) => selection,
+        Err(error) => return Some(error.to_string().into_bytes()),
+    };
+    let mut said = Vec::new();
+    for name in lines {
+        let taken = [selection.includes(&name), selection.excludes(&name)];
+        said.extend(taken.map(u8::from));
+        let key = selection.key(&name);
+        // What is too long is cut off, and then refused as a key.
+        assert!(key.len() <= LONGEST + 1024, "a key grows without end");
+        said.extend(key.bytes());
+    }
+    Some(said)
 }

@@ -134,10 +134,11 @@ pub enum MissingSourcePolicy {
 
 impl SecretType {
     /// Every type.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Opaque,
         Self::Tls,
         Self::DockerConfigJson,
+        Self::DockerCfg,
         Self::BasicAuth,
         Self::SshAuth,
     ];
@@ -156,6 +157,23 @@ impl SecretType {
             Self::DockerCfg => "kubernetes.io/dockercfg",
             Self::BasicAuth => "kubernetes.io/basic-auth",
             Self::SshAuth => "kubernetes.io/ssh-auth",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_the_schema_is_known_by_its_word() {
+        let schema = serde_json::to_string(&schemars::schema_for!(SecretType)).unwrap();
+        let words =
+            schema.matches("\"kubernetes.io/").count() + schema.matches("\"Opaque\"").count();
+        assert_eq!(words, SecretType::ALL.len(), "{schema}");
+        for one in SecretType::ALL {
+            assert!(schema.contains(&format!("{:?}", one.as_str())), "{schema}");
+            assert!(SecretType::is_known(one.as_str()));
         }
     }
 }

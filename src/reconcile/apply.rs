@@ -205,8 +205,9 @@ pub async fn remove(
 ) -> Result<(), Failure> {
     let failed = |error| refusals::write(&key.name, &error);
     let last = match hold {
-        Hold::Exclusive => secret.clone(),
-        Hold::GivenUp(_) | Hold::Shared(_) => {
+        // Others have merged keys into what was ours alone: those are not ours to delete.
+        Hold::Exclusive if secret.owners.parts.is_empty() => secret.clone(),
+        Hold::Exclusive | Hold::GivenUp(_) | Hold::Shared(_) => {
             let made = hold.own_record(secret).is_some_and(|record| record.made);
             let made = made || matches!(hold, Hold::GivenUp(_));
             let left = parts::take_out(&context.client, key, secret, hold.manager()).await;
@@ -219,7 +220,11 @@ pub async fn remove(
             // Nobody's name is left on what this operator made. Is anything?
             let found = secrets::get(&context.client, key).await.map_err(failed)?;
             let empty = found.filter(|found| {
-                found.keys == Some(0) && found.resource_version == left.resource_version
+                let is_bare = found.labels.is_empty()
+                    && found.annotations.is_empty()
+                    && found.owner_references.is_empty()
+                    && found.finalizers.is_empty();
+                found.keys == Some(0) && is_bare && found.resource_version == left.resource_version
             });
             if empty.is_none() {
                 return Ok(());

@@ -59,6 +59,10 @@ pub fn claim(job: &Job, observed: &Observed) -> Claim {
             format!("Secret {name} is being deleted; it is created anew once it is gone"),
         ));
     }
+    let takes = job.destination.adopts || job.destination.hold.is_shared();
+    if observed.at_home && takes && !is_ours(job, observed, secret) {
+        return Claim::Refused(conflicts::at_home(job));
+    }
     let checked = if job.destination.hold.is_shared() {
         may_merge(job, observed, secret)
     } else {

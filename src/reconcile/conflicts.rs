@@ -25,7 +25,15 @@ pub fn held(job: &Job, rival: &str) -> Failure {
 pub fn foreign(job: &Job) -> Failure {
     let name = &job.destination.key.name;
     conflict(format!(
-        "Secret {name} exists and was not made by this object; delete it, choose another spec.destination.name, set spec.destination.adoptionPolicy: Adopt to take it over as a whole, or creationPolicy: Merge to add keys to it"
+        "Secret {name} exists and was not made by this object; choose another spec.destination.name, set spec.destination.adoptionPolicy: Adopt to take it over as a whole, or creationPolicy: Merge to add keys to it, or delete it"
+    ))
+}
+
+/// The Secret is in the operator's own namespace, where its keys are, and sessions, and certificates of connections.
+pub fn at_home(job: &Job) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} was not made by this object, and in the operator's own namespace no Secret of others is taken over or merged into; choose another spec.destination.name, or another namespace"
     ))
 }
 

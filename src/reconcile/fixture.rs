@@ -70,6 +70,7 @@ pub fn fresh() -> Observed {
         rivals: Vec::new(),
         leftovers: Vec::new(),
         templates: BTreeMap::new(),
+        at_home: false,
         memory: Memory::default(),
         tended: Tended::default(),
         rolled_out: true,

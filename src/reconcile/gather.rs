@@ -327,7 +327,12 @@ async fn walk(
             below: folder.clone(),
             error,
         })?;
-        for name in names.unwrap_or_default() {
+        let names = names.unwrap_or_default();
+        if names.len().saturating_mul(folder.len()) > MAX_NAMES_BYTES {
+            let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
+            return Err(Refusal::Unbounded(what));
+        }
+        for name in names {
             let is_folder = name.ends_with('/');
             let name = format!("{folder}{name}");
             if !is_folder {
@@ -345,7 +350,15 @@ async fn walk(
     Ok(entries)
 }
 
+/// Names stand behind those of their folders, so few bytes of a reply may become many.
+const MAX_NAMES_BYTES: usize = 2 * 1024 * 1024;
+
 fn bounded(entries: Entries) -> Result<Entries, Refusal> {
+    let bytes: usize = entries.iter().map(|(name, _)| name.len()).sum();
+    if bytes > MAX_NAMES_BYTES {
+        let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
+        return Err(Refusal::Unbounded(what));
+    }
     if entries.len() > MAX_NAMES {
         return Err(Refusal::Unbounded(format!("more than {MAX_NAMES} entries")));
     }

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::observe::TemplateMaps;
-use super::texts::{delimiters, own, shared};
+use super::texts::{check_length, delimiters, own, shared};
 use crate::api::VaultSecret;
 use crate::api::copy::{Case, DataFrom, Decode, Rename};
 use crate::api::vault_secret::{ConflictPolicy, DataEntry};
@@ -14,6 +14,7 @@ pub fn mapping(object: &VaultSecret, templates: &TemplateMaps) -> Result<Mapping
     let spec = &object.spec;
     let known = |name: &String| spec.sources.iter().any(|source| source.name == *name);
     let delimiters = delimiters(&spec.template_delimiters)?;
+    check_length(object, templates)?;
     let entry = |entry: &DataEntry| {
         let content = content(entry, known, templates, delimiters)?;
         Ok(render::Entry {

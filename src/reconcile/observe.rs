@@ -45,6 +45,8 @@ pub struct Observed {
     pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
     /// The ConfigMaps that it takes templates from, those that exist and bear the label, by name.
     pub templates: TemplateMaps,
+    /// Whether it is in the operator's own namespace.
+    pub at_home: bool,
     /// What earlier passes noted.
     pub memory: Memory,
     /// What looking after its sessions came to.
@@ -99,6 +101,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         rivals: context.objects.rivals(&target_key, &uid, &named),
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         templates: template_maps(&object, context),
+        at_home: key.namespace == context.settings.namespace,
         memory: context.memories.get(&uid),
         tended: Tended::default(),
         rolled_out: nothing_waits(&object, record.as_ref(), now),

@@ -1,6 +1,7 @@
 //! What Vault and the API server said no to, in words that a person can act on.
 
 pub mod folder;
+mod values;
 
 use std::fmt::Write as _;
 
@@ -10,12 +11,11 @@ use super::pki;
 use super::resolve::Job;
 use super::source_job::{SourceJob, full_path};
 use crate::api::Reason;
-use crate::api::destination::SecretType;
 use crate::cluster::WriteError;
 use crate::cluster::tokens::TokenError;
 use crate::minting::MOST_ENTRIES;
-use crate::render::MappingError;
 use crate::vault::{self, LoginProblem, Method, MountError, SessionError};
+pub use values::{mapping, missing_keys, unsuitable};
 
 /// Why a source was not read. Objects that wait for the same read share it, so it names none of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,42 +197,6 @@ fn mount(job: &Job, source: &SourceJob, error: &MountError) -> Failure {
         )
         .retried(Retry::Backoff),
     }
-}
-
-/// The values do not make a Secret.
-pub fn mapping(error: &MappingError) -> Failure {
-    let reason = match error {
-        MappingError::FieldMissing { .. }
-        | MappingError::NotAnObject { .. }
-        | MappingError::NothingIncluded { .. } => Reason::FieldNotFound,
-        MappingError::Undecodable { .. } => Reason::InvalidValue,
-        MappingError::KeyConflict { .. } | MappingError::SameKey { .. } => Reason::KeyConflict,
-        MappingError::InvalidKeyName { .. } => Reason::InvalidKeyName,
-        MappingError::SecretTooLarge { .. } => Reason::SecretTooLarge,
-        MappingError::Template { .. } => Reason::TemplateFailed,
-        MappingError::DuplicateEntry { .. } | MappingError::UnknownSource { .. } => {
-            Reason::InvalidSpec
-        }
-    };
-    Failure::new(reason, error.to_string())
-}
-
-/// Keys that a Secret of that type must have and that are not there.
-pub fn missing_keys(secret_type: SecretType, missing: &str) -> Failure {
-    let message = format!(
-        "a Secret of type {} needs {missing}; name it under spec.data, or choose another spec.destination.type",
-        secret_type.as_str()
-    );
-    Failure::new(Reason::FieldNotFound, message)
-}
-
-/// A value that does not suit the type of the Secret.
-pub fn unsuitable(secret_type: SecretType, key: &str, origin: &str, problem: &str) -> Failure {
-    let message = format!(
-        "a Secret of type {} cannot have this value of {key} ({origin}): it {problem}; correct it in Vault, or name another field under spec.data",
-        secret_type.as_str()
-    );
-    Failure::new(Reason::InvalidValue, message)
 }
 
 /// The API server did not write the Secret.

@@ -123,7 +123,9 @@ pub async fn part(observed: &Observed, context: &Context) -> Result<Observed, Fa
     if !entries::has_finalizer(&observed.object, KEYS_FINALIZER) {
         return Ok(observed);
     }
-    if entries::wants_keys_removed(&observed.object)
+    // However the object would hold a Secret today, the finalizer tells that it has put keys into one of others.
+    let destination = &observed.object.spec.destination;
+    if destination.deletion_policy == DeletionPolicy::Delete
         && let Err(failure) = take_out(&observed, context).await
     {
         if entries::hand_over_time(&observed).is_some_and(|time| time > observed.now) {

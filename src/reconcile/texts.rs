@@ -30,7 +30,7 @@ pub fn shared(
     let ConfigMapKeyRef { name, key } = &from.config_map_key_ref;
     let Some(map) = templates.get(name) else {
         return Err(refused(format!(
-            "there is no ConfigMap {name} in this namespace that bears the label {TEMPLATE_LABEL}; create it, label it, or correct the name"
+            "there is no ConfigMap {name} in this namespace that bears the label {TEMPLATE_LABEL}; create it, label it (kubectl label configmap {name} {TEMPLATE_LABEL}), or correct the name"
         )));
     };
     if map.too_long.contains(key) {
@@ -60,6 +60,30 @@ fn only<'a>(keys: impl Iterator<Item = &'a String>) -> String {
         "" => String::new(),
         keys => format!(" (it has {keys})"),
     }
+}
+
+/// The most bytes of all templates of an object: no Secret holds more. A text of a ConfigMap counts each time that it is named, because each time it is read.
+const MAX_TOGETHER: usize = 1024 * 1024;
+
+/// Refuses more templates than a Secret could hold, before the first is read.
+pub fn check_length(object: &VaultSecret, templates: &TemplateMaps) -> Result<(), Failure> {
+    let own = object
+        .spec
+        .data
+        .iter()
+        .filter_map(|entry| entry.template.as_ref());
+    let shared = texts_of(object, templates);
+    let shared = shared.iter().filter_map(|(_, text)| *text);
+    let bytes = own
+        .map(String::len)
+        .chain(shared.map(str::len))
+        .sum::<usize>();
+    if bytes > MAX_TOGETHER {
+        return Err(Failure::invalid(format!(
+            "spec.data: its templates have {bytes} bytes together, each text of a ConfigMap as often as it is named, and may have {MAX_TOGETHER}; use fewer or shorter ones, or several objects"
+        )));
+    }
+    Ok(())
 }
 
 /// The texts that the object takes from ConfigMaps, by its keys.

@@ -1,18 +1,23 @@
 //! Which names are taken: expressions that must match a whole name.
 //!
-//! Whoever may write an object writes the expressions, and whoever may write into Vault the names. So both are bounded, and the expressions are of the
-//! class whose time grows with the text only.
+//! Whoever may write an object writes the expressions, and whoever may write into Vault the names that they are held against. So both are bounded, and the
+//! expressions are of the class whose time grows with the text only. What is wrong with one is found when it is read, before any name is there.
 
-use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 
-/// The most bytes of one expression; the schema counts 256 characters.
-const MAX_TEXT: usize = 4 * 256;
+use super::error::quoted;
 
-/// The most bytes that the expressions of one list take in memory.
-const MAX_COMPILED: usize = 512 * 1024;
+/// The most bytes of an expression, or of what a name becomes by it: the schema allows 256 characters.
+pub(super) const MAX_TEXT: usize = 4 * 256;
 
-/// The most bytes of a name; no path in Vault is that long.
-const MAX_NAME: usize = 2048;
+/// The most expressions in one list.
+const MAX_EXPRESSIONS: usize = 32;
+
+/// The most bytes that one expression, or all of one list, may take in memory.
+pub(super) const MAX_COMPILED: usize = 512 * 1024;
+
+/// The most bytes of a name that expressions are held against. A longer one matches none: it could hardly become a key or a path, and somebody has to wait meanwhile.
+pub(super) const MAX_NAME: usize = 1024;
 
 /// What is taken, and what is not.
 #[derive(Clone, Debug, Default)]
@@ -21,21 +26,17 @@ pub struct Names {
     exclude: Option<RegexSet>,
 }
 
-/// An expression that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{list}[{index}] {problem}")]
-pub struct NamesError {
-    /// The list: include or exclude.
-    list: &'static str,
-    /// Its place there.
-    index: usize,
-    /// What is wrong with it.
-    problem: String,
+/// What is wrong with the wording: the field below the copy, and the problem with its fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct WordingError {
+    pub(super) field: String,
+    pub(super) problem: String,
 }
 
 impl Names {
     /// With an empty `include` every name is taken; what `exclude` matches never is.
-    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, NamesError> {
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, WordingError> {
         Ok(Self {
             include: set("include", include)?,
             exclude: set("exclude", exclude)?,
@@ -47,61 +48,96 @@ impl Names {
         self.include.is_some() || self.exclude.is_some()
     }
 
+    /// Whether names have to be included to be taken.
+    pub fn is_narrow(&self) -> bool {
+        self.include.is_some()
+    }
+
+    /// Whether the name is among those that are to be taken, if it is not excluded.
+    pub fn includes(&self, name: &str) -> bool {
+        let is_in = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
+        self.include.as_ref().is_none_or(is_in)
+    }
+
+    /// Whether the name is left out in spite of that.
+    pub fn excludes(&self, name: &str) -> bool {
+        let is_in = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
+        self.exclude.as_ref().is_some_and(is_in)
+    }
+
     /// Whether the name is taken.
     pub fn takes(&self, name: &str) -> bool {
-        let is_in = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
-        self.include.as_ref().is_none_or(is_in) && !self.exclude.as_ref().is_some_and(is_in)
+        self.includes(name) && !self.excludes(name)
     }
 }
 
-fn set(list: &'static str, expressions: &[String]) -> Result<Option<RegexSet>, NamesError> {
-    for (index, text) in expressions.iter().enumerate() {
-        let problem = match compiled(std::slice::from_ref(text)) {
-            _ if text.len() > MAX_TEXT => format!("is longer than {MAX_TEXT} bytes"),
-            Err(regex::Error::CompiledTooBig(_)) => "is too large; write it shorter".to_owned(),
-            Err(_) => "is no regular expression of RE2's kind; there is no looking ahead or back, and what is meant as it stands is escaped by a backslash".to_owned(),
-            Ok(_) => continue,
-        };
-        return Err(NamesError {
-            list,
-            index,
-            problem,
-        });
-    }
+fn set(field: &str, expressions: &[String]) -> Result<Option<RegexSet>, WordingError> {
+    let error = |problem: String| WordingError {
+        field: field.to_owned(),
+        problem,
+    };
     if expressions.is_empty() {
         return Ok(None);
     }
-    let all = compiled(expressions).map_err(|_| NamesError {
-        list,
-        index: 0,
-        problem: "and what follows are too large together; write fewer or shorter ones".to_owned(),
-    })?;
-    Ok(Some(all))
-}
-
-/// Each one anchored at both ends. An expression is whole in itself: what closes the group that is put around it is no expression.
-fn compiled(expressions: &[String]) -> Result<RegexSet, regex::Error> {
-    for text in expressions {
-        check(text)?;
+    if expressions.len() > MAX_EXPRESSIONS {
+        let problem = format!("write at most {MAX_EXPRESSIONS} expressions");
+        return Err(error(problem));
     }
-    let anchored = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
-    RegexSetBuilder::new(anchored)
-        .size_limit(MAX_COMPILED)
-        .build()
+    for (at, expression) in expressions.iter().enumerate() {
+        check(expression).map_err(|problem| WordingError {
+            field: format!("{field}[{at}]"),
+            problem,
+        })?;
+    }
+    // Each is sound alone, so nothing in it can end the group around it.
+    let whole = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
+    let set = RegexSetBuilder::new(whole).size_limit(MAX_COMPILED).build();
+    set.map(Some).map_err(|problem| error(too_much(&problem)))
 }
 
-fn check(text: &str) -> Result<(), regex::Error> {
-    RegexBuilder::new(text)
-        .size_limit(MAX_COMPILED)
-        .build()
-        .map(drop)
+/// Says what is wrong with an expression, and where.
+pub(super) fn check(expression: &str) -> Result<(), String> {
+    if expression.is_empty() || expression.len() > MAX_TEXT {
+        return Err(format!("write an expression of 1 to {MAX_TEXT} bytes"));
+    }
+    let (problem, at) = match regex_syntax::parse(expression) {
+        Ok(_) => return Ok(()),
+        Err(regex_syntax::Error::Parse(error)) => {
+            (error.kind().to_string(), error.span().start.offset)
+        }
+        Err(regex_syntax::Error::Translate(error)) => {
+            (error.kind().to_string(), error.span().start.offset)
+        }
+        Err(_) => ("it cannot be read".to_owned(), 0),
+    };
+    let problem = problem.trim_end_matches('.');
+    let at = place(expression, at);
+    Err(format!(
+        "correct the expression {} at its character {at}: {problem}; the syntax is that of RE2, where a sign that stands for itself has a backslash in front",
+        quoted(expression)
+    ))
+}
+
+/// Of a text, the number of the character that begins at that byte, from 1.
+pub(super) fn place(text: &str, byte: usize) -> usize {
+    text.char_indices().take_while(|(at, _)| *at < byte).count() + 1
+}
+
+/// Of expressions that are sound each: what is wrong with them all the same.
+pub(super) fn too_much(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => {
+            "write simpler expressions: these take too much memory, which mostly comes of a count such as {1000} or of \\w and its like within one; [A-Za-z0-9_] is smaller".to_owned()
+        }
+        _ => "write the expressions without comments: one of them hides the end of its own group".to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(include: &[&str], exclude: &[&str]) -> Result<Names, NamesError> {
+    fn names(include: &[&str], exclude: &[&str]) -> Result<Names, WordingError> {
         let owned = |list: &[&str]| {
             list.iter()
                 .map(|text| (*text).to_owned())
@@ -132,19 +168,17 @@ mod tests {
     #[test]
     fn an_expression_that_cannot_be_used_is_named_by_its_place() {
         for (text, words) in [
-            ("a(", "is no regular expression"),
-            ("a)|(b", "is no regular expression"),
-            ("a(?=b)", "is no regular expression"),
-            ("(a{1000}){1000}", "is too large"),
+            ("a(", "unclosed group"),
+            ("a)|(b", "unopened group"),
+            ("a(?=b)", "look-around"),
+            ("(a{1000}){1000}", "too much memory"),
         ] {
             let error = names(&["ok"], &["ok", text]).unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("exclude[1] {words}")),
-                "{text}: {error}"
-            );
+            let is_named = error.starts_with("exclude[1]: ") || error.starts_with("exclude: ");
+            assert!(is_named && error.contains(words), "{text}: {error}");
         }
         let long = "a".repeat(MAX_TEXT + 1);
         let error = names(&[&long], &[]).unwrap_err().to_string();
-        assert_eq!(error, "include[0] is longer than 1024 bytes");
+        assert_eq!(error, "include[0]: write an expression of 1 to 1024 bytes");
     }
 }

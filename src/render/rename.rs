@@ -5,22 +5,11 @@
 
 use std::borrow::Cow;
 
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 
 use super::MAX_KEY_LENGTH;
 use super::error::quoted;
-
-/// The most bytes of an expression, or of what a name becomes by it: the schema allows 256 characters.
-const MAX_TEXT: usize = 4 * 256;
-
-/// The most expressions in one list.
-const MAX_EXPRESSIONS: usize = 32;
-
-/// The most bytes that one expression, or all of one list, may take in memory.
-const MAX_COMPILED: usize = 512 * 1024;
-
-/// The most bytes of a name that expressions are held against. A longer one matches none: it could hardly become a key, and somebody has to wait meanwhile.
-const MAX_NAME: usize = 1024;
+use super::names::{MAX_COMPILED, MAX_NAME, MAX_TEXT, Names, WordingError, check, place, too_much};
 
 /// The choice as a person wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +40,7 @@ pub enum Case {
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     wording: Wording,
-    include: Option<RegexSet>,
-    exclude: Option<RegexSet>,
+    names: Names,
     rename: Option<Renaming>,
 }
 
@@ -69,14 +57,6 @@ enum Piece {
     Group(usize),
 }
 
-/// What is wrong with the wording: the field below the copy, and the problem with its fix.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct WordingError {
-    field: String,
-    problem: String,
-}
-
 impl PartialEq for Selection {
     fn eq(&self, other: &Self) -> bool {
         self.wording == other.wording
@@ -91,8 +71,7 @@ impl Selection {
         let rename = wording.rename.as_ref();
         let rename = rename.map(|(find, put)| renaming(find, put)).transpose()?;
         Ok(Self {
-            include: set("include", &wording.include)?,
-            exclude: set("exclude", &wording.exclude)?,
+            names: Names::new(&wording.include, &wording.exclude)?,
             rename,
             wording,
         })
@@ -105,19 +84,17 @@ impl Selection {
 
     /// Whether fields have to be named to be taken.
     pub fn is_narrow(&self) -> bool {
-        self.include.is_some()
+        self.names.is_narrow()
     }
 
     /// Whether a field of that name is among those that are to be taken, if it is not excluded.
     pub fn includes(&self, name: &str) -> bool {
-        let matches = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
-        self.include.as_ref().is_none_or(matches)
+        self.names.includes(name)
     }
 
     /// Whether a field of that name is left out in spite of that.
     pub fn excludes(&self, name: &str) -> bool {
-        let matches = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
-        self.exclude.as_ref().is_some_and(matches)
+        self.names.excludes(name)
     }
 
     /// The key for a field of that name. It is cut off where it is longer than any key may be, and still too long then.
@@ -160,30 +137,6 @@ impl Renaming {
     }
 }
 
-fn set(field: &str, expressions: &[String]) -> Result<Option<RegexSet>, WordingError> {
-    let error = |problem: String| WordingError {
-        field: field.to_owned(),
-        problem,
-    };
-    if expressions.is_empty() {
-        return Ok(None);
-    }
-    if expressions.len() > MAX_EXPRESSIONS {
-        let problem = format!("write at most {MAX_EXPRESSIONS} expressions");
-        return Err(error(problem));
-    }
-    for (at, expression) in expressions.iter().enumerate() {
-        check(expression).map_err(|problem| WordingError {
-            field: format!("{field}[{at}]"),
-            problem,
-        })?;
-    }
-    // Each is sound alone, so nothing in it can end the group around it.
-    let whole = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
-    let set = RegexSetBuilder::new(whole).size_limit(MAX_COMPILED).build();
-    set.map(Some).map_err(|problem| error(too_much(&problem)))
-}
-
 fn renaming(find: &str, put: &str) -> Result<Renaming, WordingError> {
     let error = |field: &str, problem| WordingError {
         field: format!("rename.{field}"),
@@ -194,44 +147,6 @@ fn renaming(find: &str, put: &str) -> Result<Renaming, WordingError> {
     let find = find.map_err(|problem| error("match", too_much(&problem)))?;
     let put = pieces(put, &find).map_err(|problem| error("replace", problem))?;
     Ok(Renaming { find, put })
-}
-
-/// Says what is wrong with an expression, and where.
-fn check(expression: &str) -> Result<(), String> {
-    if expression.is_empty() || expression.len() > MAX_TEXT {
-        return Err(format!("write an expression of 1 to {MAX_TEXT} bytes"));
-    }
-    let (problem, at) = match regex_syntax::parse(expression) {
-        Ok(_) => return Ok(()),
-        Err(regex_syntax::Error::Parse(error)) => {
-            (error.kind().to_string(), error.span().start.offset)
-        }
-        Err(regex_syntax::Error::Translate(error)) => {
-            (error.kind().to_string(), error.span().start.offset)
-        }
-        Err(_) => ("it cannot be read".to_owned(), 0),
-    };
-    let problem = problem.trim_end_matches('.');
-    let at = place(expression, at);
-    Err(format!(
-        "correct the expression {} at its character {at}: {problem}; the syntax is that of RE2, where a sign that stands for itself has a backslash in front",
-        quoted(expression)
-    ))
-}
-
-/// Of a text, the number of the character that begins at that byte, from 1.
-fn place(text: &str, byte: usize) -> usize {
-    text.char_indices().take_while(|(at, _)| *at < byte).count() + 1
-}
-
-/// Of expressions that are sound each: what is wrong with them all the same.
-fn too_much(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => {
-            "write simpler expressions: these take too much memory, which mostly comes of a count such as {1000} or of \\w and its like within one; [A-Za-z0-9_] is smaller".to_owned()
-        }
-        _ => "write the expressions without comments: one of them hides the end of its own group".to_owned(),
-    }
 }
 
 /// Reads what is put in the place of a match: `$1`, `${1}`, `$name` and `${name}` are groups, and `$$` a dollar sign.

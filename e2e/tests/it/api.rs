@@ -55,7 +55,7 @@ fn what_is_left_out_has_the_documented_value_and_the_stored_object_stays_small()
         );
         assert_eq!(
             spec["destination"],
-            json!({ "type": "Opaque", "deletionPolicy": "Delete", "missingSourcePolicy": "Retain" })
+            json!({ "type": "Opaque", "creationPolicy": "Create", "adoptionPolicy": "Refuse", "deletionPolicy": "Delete", "missingSourcePolicy": "Retain" })
         );
         assert_eq!(spec["connectionRef"], json!({ "name": "default" }));
         let opened =

@@ -401,6 +401,8 @@ fn the_examples_of_types_become_secrets_of_these_types() -> Result<()> {
         let fields = json!({ "certificate": pair.certificate, "private_key": pair.key });
         t.put("shop/tls", fields).await?;
         t.put("shop/git", json!({ "key": pair.key })).await?;
+        t.put("shop/store", json!({ "password": "sesame seeds" }))
+            .await?;
         let both = [("tls.crt", &*pair.certificate), ("tls.key", &*pair.key)];
         becomes(t, "tls", "orders-tls-stored", &both).await?;
         becomes(t, "ssh", "orders-git", &[("ssh-privatekey", &pair.key)]).await?;
@@ -412,6 +414,14 @@ fn the_examples_of_types_become_secrets_of_these_types() -> Result<()> {
             &[(".dockerconfigjson", login)],
         )
         .await?;
+        for one in example(t, "keystore")? {
+            objects::apply(t.ground().control_plane().client(), &one).await?;
+        }
+        t.ready("orders-p12").await?;
+        let store = t.secret("orders-p12").await?.bytes("keystore.p12");
+        let store = store.context("find the key store")?;
+        let begins = store.get(..2).unwrap_or_default();
+        assert_eq!(begins, [0x30, 0x82], "it is a sequence of some length");
         for (name, kind) in [
             ("orders-tls-stored", "kubernetes.io/tls"),
             ("orders-git", "kubernetes.io/ssh-auth"),

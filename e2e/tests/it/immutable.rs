@@ -50,7 +50,10 @@ fn labels_of_an_immutable_secret_change_in_place_and_values_make_it_anew_with_wh
         assert_ne!(anew.uid(), first.uid());
         assert!(anew.is_immutable());
         assert_eq!(label(&anew, "team"), Some("store"));
-        assert_eq!(t.ready("app").await?["status"]["revision"], 2);
+        t.wait("VaultSecret", "app", "to tell of revision 2", |object| {
+            object["status"]["revision"] == 2
+        })
+        .await?;
         Ok(())
     })
 }

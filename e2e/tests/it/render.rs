@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use vaultbridge_e2e::certificates::Authority;
 use vaultbridge_e2e::operator::project;
 use vaultbridge_e2e::program::{Ending, call};
 use vaultbridge_e2e::{objects, run, says};
@@ -127,7 +128,7 @@ fn the_exit_code_tells_an_object_that_cannot_be_from_files_that_cannot_be_read()
                 vec!["InvalidSpec", "ConfigMap texts"],
             ),
             (
-                "sources: []\nnonsense: 1".to_owned(),
+                format!("{SOURCES}\nnonsense: 1"),
                 1,
                 vec!["spec.nonsense is no field"],
             ),
@@ -284,14 +285,15 @@ fn nothing_is_issued_for_a_preview() -> Result<()> {
 #[test]
 fn every_example_becomes_a_secret_without_a_cluster() -> Result<()> {
     run(async |_| {
-        let values = |source: &Value| -> Value {
-            match source {
-                source if source["pki"].is_object() => json!(null),
-                _ => json!({
-                    "username": "orders", "password": "correct horse", "color": "green", "secret_id": "id",
-                    "database": { "hosts": ["pg-0.shop"] },
-                }),
-            }
+        let pair = Authority::new("shop")?.server(&["orders.shop"])?;
+        let fields = json!({
+            "username": "orders", "password": "correct horse", "color": "green", "secret_id": "id", "database": { "hosts": ["pg-0.shop"] },
+            "certificate": pair.certificate, "private_key": pair.key, "key": pair.key, "issuing_ca": pair.certificate, "chain": pair.certificate,
+            "keystore": "AAEC", "jwk_secret": "AAEC", "db.host": "pg", "host": "mail.shop",
+        });
+        let values = |source: &Value| match &source["kvFolder"] {
+            Value::Null => fields.clone(),
+            _ => json!({ "db/main": fields, "smtp": fields }),
         };
         let files = Files::new("examples")?;
         let mut seen = 0;
@@ -310,8 +312,8 @@ fn every_example_becomes_a_secret_without_a_cluster() -> Result<()> {
                 .filter_map(|object| object["spec"]["sources"].as_array())
                 .flatten()
                 .collect();
-            if sources.is_empty() || sources.iter().any(|source| source["pki"].is_object()) {
-                continue; // certificates cannot be made up here
+            if sources.is_empty() {
+                continue;
             }
             let members = sources.iter().map(|source| {
                 (
@@ -329,7 +331,7 @@ fn every_example_becomes_a_secret_without_a_cluster() -> Result<()> {
             ensure!(ending.code == Some(0), "the example {name}: {ending:?}");
             seen += 1;
         }
-        ensure!(seen > 10, "only {seen} examples were seen");
+        ensure!(seen > 25, "only {seen} examples were seen");
         Ok(())
     })
 }

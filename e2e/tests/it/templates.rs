@@ -89,7 +89,10 @@ fn a_template_that_fails_says_where_and_what_there_is_and_leaves_the_secret_as_i
                     r#""password", "user""#,
                 ],
             ),
-            ("{{ .app.password | atoi }}", vec!["atoi", "a text"]),
+            (
+                "{{ .app.password | atoi }}",
+                vec!["atoi", "no whole number"],
+            ),
             ("{{ range 999999999 }}{{ end }}", vec!["100000 steps"]),
             (
                 "{{ range 90000 }}0123456789abcdef{{ end }}",

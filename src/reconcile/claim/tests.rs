@@ -39,7 +39,7 @@ fn a_foreign_secret_is_left_alone_with_a_word_on_what_to_do() {
     assert_eq!(failure.reason, Reason::SecretConflict);
     assert_eq!(
         failure.message,
-        "Secret orders exists and was not made by this object; delete it, choose another spec.destination.name, set spec.destination.adoptionPolicy: Adopt to take it over as a whole, or creationPolicy: Merge to add keys to it"
+        "Secret orders exists and was not made by this object; choose another spec.destination.name, set spec.destination.adoptionPolicy: Adopt to take it over as a whole, or creationPolicy: Merge to add keys to it, or delete it"
     );
 }
 
@@ -203,4 +203,27 @@ proptest! {
 fn the_fixture_is_what_it_says() {
     let observed = fixture::synced();
     assert_eq!(observed.record.unwrap().owner_uid, UID);
+}
+
+#[test]
+fn in_the_operators_own_namespace_nothing_of_others_is_taken_over_or_merged_into() {
+    for destination in [
+        serde_json::json!({ "adoptionPolicy": "Adopt" }),
+        serde_json::json!({ "creationPolicy": "Merge" }),
+        serde_json::json!({ "creationPolicy": "CreateOrMerge" }),
+    ] {
+        let mut observed = fixture::fresh();
+        fixture::edit(&mut observed, "/destination", destination.clone());
+        fixture::touch(&mut observed, |_| {});
+        assert!(matches!(of(&observed), Claim::LookAt(_)), "{destination}");
+        observed.at_home = true;
+        let message = refusal(&observed).message;
+        assert!(
+            message.contains("the operator's own namespace"),
+            "{message}"
+        );
+    }
+    let mut own = fixture::synced();
+    own.at_home = true;
+    assert!(matches!(of(&own), Claim::Update(_)));
 }

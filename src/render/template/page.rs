@@ -9,7 +9,7 @@ use super::known::{self, EXTERNAL_SECRETS, SPRIG};
 const HEAD: &str = include_str!("page.md");
 
 /// The examples that are shown there.
-const EXAMPLES: [(&str, &str); 2] = [
+const EXAMPLES: [(&str, &str); 3] = [
     (
         "template",
         include_str!("../../../deploy/examples/template.yaml"),
@@ -17,6 +17,10 @@ const EXAMPLES: [(&str, &str); 2] = [
     (
         "template-from",
         include_str!("../../../deploy/examples/template-from.yaml"),
+    ),
+    (
+        "keystore",
+        include_str!("../../../deploy/examples/keystore.yaml"),
     ),
 ];
 

@@ -13,6 +13,8 @@ fn made(text: &str) -> String {
 }
 
 const APP: &str = r#"{"hosts":["pg-0","pg-1"],"tls.key":"k","nested":{"port":5432,"nothing":null},"nothing":null,"big":12345678901234567890123,"price":1.10,"one":1,"half":0.5}"#;
+/// A certificate for `orders.shop` and 10.0.0.1, its authority's, and its key, all of them for a hundred years and for nothing but this.
+const TLS: &str = include_str!("tests/tls.json");
 const DB: &str = r#"{"username":"orders","password":"a/b c"}"#;
 
 fn made_of(text: &str, sources: &[(&str, &str)]) -> String {
@@ -45,7 +47,9 @@ fn a_text_has_the_fields_of_its_sources_in_it() {
 #[test]
 fn every_example_of_a_function_gives_its_result() {
     for function in all() {
-        assert_eq!(made(function.example), function.result, "{}", function.name);
+        let sources = [("app", APP), ("db", DB), ("tls", TLS)];
+        let made = made_of(function.example, &sources);
+        assert_eq!(made, function.result, "{}", function.name);
     }
 }
 

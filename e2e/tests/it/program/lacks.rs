@@ -47,7 +47,7 @@ const AT_THE_START: [(Right, Start); 13] = [
     (("watch", "configmaps"), Start::Runs),
 ];
 
-const AT_WORK: [Right; 23] = [
+const AT_WORK: [Right; 24] = [
     ("get", "vaultsecrets"),
     ("patch", "vaultsecrets"),
     ("update", "vaultsecrets/status"),
@@ -55,6 +55,7 @@ const AT_WORK: [Right; 23] = [
     ("create", "secrets"),
     ("update", "secrets"),
     ("delete", "secrets"),
+    ("patch", "secrets"),
     ("create", "serviceaccounts/token"),
     ("create", "events"),
     ("patch", "events"),
@@ -262,6 +263,14 @@ async fn provoke(t: &Tenant, secure: &Tenant, right: Right) -> Result<()> {
             t.event("VaultSecret", "other", "AdmissionDenied", &told)
                 .await?;
         }
+        ("patch", "secrets") => {
+            t.apply("{ kind: Secret, metadata: { name: shared }, data: { theirs: c3RheXM= } }")
+                .await?;
+            let spec = "sources: [{ name: app, kv: { path: $tenant/app } }]
+destination: { name: shared, creationPolicy: Merge }";
+            t.carry("merged", spec).await?;
+            denied("merged", "AdmissionDenied").await?;
+        }
         ("create", "serviceaccounts/token") => {
             t.service_account("late").await?;
             t.password("late", "first password").await?;
@@ -351,7 +360,7 @@ fn an_operator_that_may_not_do_something_says_what_as_soon_as_it_is_needed() -> 
             lacks(t, None, right).await?;
         }
         assert_eq!(t.operator()?.readyz().await?, 200);
-        for name in ["app", "other", "new", "told", "told-twice"] {
+        for name in ["app", "other", "new", "told", "told-twice", "merged"] {
             t.reports(name, "Synced", "True", "Synced")
                 .await
                 .context("with the right back, all is well")?;

@@ -26,8 +26,17 @@ pub enum Public {
     Unknown,
 }
 
+/// The longest private key in bytes; one of RSA with 16384 bits has less than 10,000.
+const MAX_KEY: usize = 64 * 1024;
+
 /// The public half; `None` if that is no private key.
 pub fn public(der: &[u8]) -> Option<Public> {
+    half(der, false).filter(|_| der.len() <= MAX_KEY)
+}
+
+/// The same of a key that may stand `within` one of PKCS#8. None of that form stands in another: whoever wrote the value decides how deep it
+/// goes, and each level would take stack.
+fn half(der: &[u8], within: bool) -> Option<Public> {
     let (SEQUENCE, whole, []) = element(der)? else {
         return None;
     };
@@ -38,11 +47,11 @@ pub fn public(der: &[u8]) -> Option<Public> {
     match kind {
         INTEGER => rsa(inner, rest),
         OCTETS => Some(calculated(der).unwrap_or_else(|| told(rest))),
-        SEQUENCE => {
+        SEQUENCE if !within => {
             let (OCTETS, inner, _) = element(rest)? else {
                 return None;
             };
-            match public(inner) {
+            match half(inner, true) {
                 Some(Public::Rsa(modulus, exponent)) => Some(Public::Rsa(modulus, exponent)),
                 within => Some(calculated(der).or(within).unwrap_or(Public::Unknown)),
             }

@@ -475,3 +475,24 @@ proptest! {
         let _ = keys::element(&noise);
     }
 }
+
+#[test]
+fn a_key_within_a_key_within_a_key_is_none_however_deep_it_goes() {
+    let mut deep: Vec<u8> = Vec::new();
+    for _ in 0..20_000 {
+        let octets = wide(4, &deep);
+        deep = wide(0x30, &[&[2, 0, 0x30, 0][..], &octets].concat());
+    }
+    assert!(deep.len() > 200_000);
+    assert_eq!(keys::public(&deep), None);
+    let within = der(0x30, &[&[2, 1, 0, 0x30, 0], &der(4, &[&rsa(7).0])]);
+    assert_eq!(keys::public(&within), keys::public(&rsa(7).0));
+    let twice = der(0x30, &[&[2, 1, 0, 0x30, 0], &der(4, &[&within])]);
+    assert_eq!(keys::public(&twice), Some(keys::Public::Unknown));
+}
+
+/// An element of DER of any length.
+fn wide(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x84][..], &length, content].concat()
+}

@@ -12,7 +12,7 @@ use super::{Args, Function, Group, keys, list, made, pem, row};
 /// The group.
 pub const GROUP: Group = Group {
     title: "Certificates and keys",
-    note: "A key store is bytes, and so is the value of a key of a Secret: `{{ pemToPkcs12Pass .tls.certificate .tls.private_key .app.storepass | b64dec }}` makes a `keystore.p12` as programs read it. What reads one takes the bytes, as `b64dec` yields them, or Base64 itself. Salts of a key store are derived from the password and the content, so that the same sources make the same Secret; otherwise it is of the kind that is recommended today: AES-256, PBKDF2 and HMAC with SHA-256. Nothing here verifies a certificate.",
+    note: "A key store is bytes, and so is the value of a key of a Secret: `{{ pemToPkcs12Pass .tls.certificate .tls.private_key .app.storepass | b64dec }}` makes a `keystore.p12` as programs read it. What reads one takes the bytes, as `b64dec` yields them, or Base64 itself. Salts of a key store are derived from the password and the content, so that the same sources make the same Secret; otherwise it is of the kind that is recommended today: AES-256, PBKDF2 and HMAC with SHA-256. Nothing here verifies a certificate. In the examples `.tls` is a source with the certificate of `orders.shop` and its authority's, and with its key.",
     functions: FUNCTIONS,
 };
 
@@ -20,30 +20,36 @@ const FUNCTIONS: &[Function] = &[
     row(
         ("pemToPkcs12", "CERTIFICATE KEY"),
         "A key store of both, which are PEM, without a password, in Base64. Of several certificates the first.",
-        (r#"{{ if false }}{{ pemToPkcs12 "" "" }}{{ end }}"#, ""),
+        (
+            "{{ pemToPkcs12 .tls.certificate .tls.private_key | pkcs12cert | certSANs | first }}",
+            "orders.shop",
+        ),
         |a| store(a, false, None),
     ),
     row(
         ("pemToPkcs12Pass", "CERTIFICATE KEY PASSWORD"),
         "The same with a password.",
         (
-            r#"{{ if false }}{{ pemToPkcs12Pass "" "" "" }}{{ end }}"#,
-            "",
+            r#"{{ pemToPkcs12Pass .tls.certificate .tls.private_key "changeit" | pkcs12certPass "changeit" | certSANs | first }}"#,
+            "orders.shop",
         ),
         |a| store(a, false, Some(2)),
     ),
     row(
         ("fullPemToPkcs12", "CERTIFICATES KEY"),
         "A key store with the whole chain, the certificate of the key first.",
-        (r#"{{ if false }}{{ fullPemToPkcs12 "" "" }}{{ end }}"#, ""),
+        (
+            r#"{{ fullPemToPkcs12 .tls.certificate .tls.private_key | pkcs12cert | splitList "-----BEGIN" | len }}"#,
+            "3",
+        ),
         |a| store(a, true, None),
     ),
     row(
         ("fullPemToPkcs12Pass", "CERTIFICATES KEY PASSWORD"),
         "The same with a password.",
         (
-            r#"{{ if false }}{{ fullPemToPkcs12Pass "" "" "" }}{{ end }}"#,
-            "",
+            r#"{{ fullPemToPkcs12Pass .tls.certificate .tls.private_key "changeit" | pkcs12certPass "changeit" | filterCertChain "root" | hasPrefix "-----BEGIN" }}"#,
+            "true",
         ),
         |a| store(a, true, Some(2)),
     ),
@@ -51,8 +57,8 @@ const FUNCTIONS: &[Function] = &[
         ("pemTruststoreToPKCS12", "CERTIFICATES"),
         "A key store of certificates to trust, as Java takes it, without a password, in Base64.",
         (
-            r#"{{ if false }}{{ pemTruststoreToPKCS12 "" }}{{ end }}"#,
-            "",
+            r#"{{ pemTruststoreToPKCS12 .tls.certificate | hasPrefix "MII" }}"#,
+            "true",
         ),
         |a| trust(a, ""),
     ),
@@ -60,36 +66,48 @@ const FUNCTIONS: &[Function] = &[
         ("pemTruststoreToPKCS12Pass", "CERTIFICATES PASSWORD"),
         "The same with a password.",
         (
-            r#"{{ if false }}{{ pemTruststoreToPKCS12Pass "" "" }}{{ end }}"#,
-            "",
+            r#"{{ pemTruststoreToPKCS12Pass .tls.certificate "changeit" | hasPrefix "MII" }}"#,
+            "true",
         ),
         |a| trust(a, a.text(1)?),
     ),
     row(
         ("pkcs12key", "STORE"),
         "The private key of a key store without a password, as PEM.",
-        (r#"{{ if false }}{{ pkcs12key "" }}{{ end }}"#, ""),
+        (
+            "{{ pemToPkcs12 .tls.certificate .tls.private_key | pkcs12key | eq .tls.private_key }}",
+            "true",
+        ),
         |a| key(a, ""),
     )
     .of_bytes(),
     row(
         ("pkcs12keyPass", "PASSWORD STORE"),
         "The same with a password.",
-        (r#"{{ if false }}{{ pkcs12keyPass "" "" }}{{ end }}"#, ""),
+        (
+            r#"{{ pemToPkcs12Pass .tls.certificate .tls.private_key "changeit" | b64dec | pkcs12keyPass "changeit" | eq .tls.private_key }}"#,
+            "true",
+        ),
         |a| key(a, a.text(0)?),
     )
     .of_bytes(),
     row(
         ("pkcs12cert", "STORE"),
         "The certificates of a key store without a password, as PEM, the one of the key first.",
-        (r#"{{ if false }}{{ pkcs12cert "" }}{{ end }}"#, ""),
+        (
+            "{{ fullPemToPkcs12 .tls.certificate .tls.private_key | pkcs12cert | eq .tls.certificate }}",
+            "true",
+        ),
         |a| certificates(a, ""),
     )
     .of_bytes(),
     row(
         ("pkcs12certPass", "PASSWORD STORE"),
         "The same with a password.",
-        (r#"{{ if false }}{{ pkcs12certPass "" "" }}{{ end }}"#, ""),
+        (
+            r#"{{ pemToPkcs12Pass .tls.certificate .tls.private_key "changeit" | pkcs12certPass "changeit" | certSANs | last }}"#,
+            "10.0.0.1",
+        ),
         |a| certificates(a, a.text(0)?),
     )
     .of_bytes(),
@@ -106,15 +124,18 @@ const FUNCTIONS: &[Function] = &[
         ("filterCertChain", "PLACE CERTIFICATES"),
         "Of a chain, the `leaf`, the `intermediate` ones or the `root`; an empty text if there is none.",
         (
-            r#"{{ if false }}{{ filterCertChain "leaf" "" }}{{ end }}"#,
-            "",
+            r#"{{ filterCertChain "leaf" .tls.certificate | certSANs | first }}"#,
+            "orders.shop",
         ),
         filter_chain,
     ),
     row(
         ("certSANs", "CERTIFICATE"),
         "The names of a certificate as a list: hosts, addresses, mail addresses, URIs.",
-        (r#"{{ if false }}{{ certSANs "" }}{{ end }}"#, ""),
+        (
+            r#"{{ certSANs .tls.certificate | join ", " }}"#,
+            "orders.shop, 10.0.0.1",
+        ),
         |a| {
             let found = parsed(a, 0)?;
             let names = found.first().and_then(|one| chains::names(&one.der));
@@ -134,7 +155,10 @@ const FUNCTIONS: &[Function] = &[
     row(
         ("jwkPrivateKeyPem", "JSON"),
         "The private key of a JSON Web Key, as PEM in PKCS#8.",
-        (r#"{{ if false }}{{ jwkPrivateKeyPem "" }}{{ end }}"#, ""),
+        (
+            r#"{{ jwkPrivateKeyPem "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}" | hasPrefix "-----BEGIN PRIVATE KEY-----" }}"#,
+            "true",
+        ),
         |a| web_key(a, "PRIVATE KEY", keys::jwk_private),
     ),
 ];
@@ -199,6 +223,12 @@ fn trust(a: &mut Args<'_>, password: &str) -> Result<Value, Fault> {
     made(STANDARD.encode(pkcs12::write(&store, password)))
 }
 
+/// The longest key store that is read: the usual authorities of the world take less. Each of its parts may want the password anew.
+const MAX_STORE: usize = 256 * 1024;
+
+/// The longest password of one.
+const MAX_PASSWORD: usize = 1024;
+
 /// The key store that is the last argument.
 fn opened(a: &mut Args<'_>, password: &str) -> Result<Contents, Fault> {
     let bytes = a.bytes(a.all().len() - 1)?;
@@ -208,6 +238,10 @@ fn opened(a: &mut Args<'_>, password: &str) -> Result<Contents, Fault> {
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect();
     let decoded = STANDARD.decode(digits);
+    let length = decoded.as_ref().map_or(bytes.len(), Vec::len);
+    if length > MAX_STORE || password.len() > MAX_PASSWORD {
+        return Err(a.refuse("the key store is longer than 256 KiB, or the password than 1 KiB"));
+    }
     let contents = pkcs12::read(decoded.as_deref().unwrap_or(&bytes), password);
     let contents = contents.map_err(|refusal| {
         a.refuse(match refusal {
