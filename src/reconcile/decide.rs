@@ -152,7 +152,11 @@ pub fn retry_time(
         Retry::OnChange | Retry::Never => return None,
         Retry::Backoff => backoff,
         Retry::BackoffToInterval => backoff.min(interval),
-        Retry::Interval => interval,
+        // Each attempt would have credentials issued, and given back.
+        Retry::Interval => job
+            .filter(|job| !job.issued.is_empty())
+            .and_then(|job| job.read_interval)
+            .unwrap_or(interval),
         // The server says the same to everybody, and all at once would exceed its quota again.
         Retry::After(pause) => {
             let pause = pause.max(Duration::from_secs(1));

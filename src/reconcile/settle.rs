@@ -307,7 +307,7 @@ fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure 
             } else {
                 Reason::PathNotFound
             };
-            let what = empty(&which, listed, chosen);
+            let what = empty(&which, listed, chosen, existed);
             (reason, format!("{what}{keeps}"))
         }
     };
@@ -315,16 +315,22 @@ fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure 
 }
 
 /// Why a folder brings nothing, and what mends it.
-fn empty(folder: &str, listed: usize, chosen: usize) -> String {
+fn empty(folder: &str, listed: usize, chosen: usize, existed: bool) -> String {
+    // Of what was there, an optional source would take the keys away.
+    let or = if existed {
+        ""
+    } else {
+        ", or set optional: true on the source"
+    };
     match (listed, chosen) {
         (0, _) => format!(
-            "folder {folder} has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source"
+            "folder {folder} has no entries in Vault; write one, or correct kvFolder.path{or}"
         ),
         (_, 0) => format!(
-            "none of the {listed} entries of folder {folder} is taken; correct kvFolder.include and exclude, or set optional: true on the source"
+            "none of the {listed} entries of folder {folder} is taken; correct kvFolder.include and exclude{or}"
         ),
         _ => format!(
-            "all entries of folder {folder} that are taken were deleted or destroyed in Vault ({chosen}); undelete one or write a new version, or set optional: true on the source"
+            "all entries of folder {folder} that are taken were deleted or destroyed in Vault ({chosen}); undelete one or write a new version{or}"
         ),
     }
 }

@@ -540,7 +540,10 @@ fn a_restart_with_an_unchanged_folder_writes_nothing_and_reads_what_it_must() ->
 fn an_expression_that_is_none_is_told_with_its_place() -> Result<()> {
     run(async |t| {
         t.carry("app", &folder(", exclude: [ok, 'a(?=b)']")).await?;
-        let words = ["spec.sources[all].kvFolder.exclude[1] is no regular expression"];
+        let words = [
+            "spec.sources[all].kvFolder.exclude[1]: correct the expression",
+            "at its character 2: look-around",
+        ];
         t.complains_with("app", "InvalidSpec", &words).await
     })
 }

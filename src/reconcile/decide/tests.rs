@@ -500,3 +500,14 @@ fn a_demand_for_everything_anew_is_met_once() {
     demand(&mut observed, "2");
     assert_eq!(decision(&observed), fetch(Trigger::Requested));
 }
+
+#[test]
+fn what_would_issue_credentials_again_only_to_give_them_back_waits_for_the_interval() {
+    let observed = crate::reconcile::fixture::leased::asked();
+    let job = job(&observed);
+    assert!(!job.issued.is_empty() && job.sources.is_empty());
+    let again = retry_time(Retry::Interval, 0, Some(&job), &observed).unwrap();
+    let interval = job.read_interval.unwrap();
+    let waited = again.duration_since(observed.now);
+    assert_eq!(waited.as_secs().unsigned_abs(), interval.as_secs());
+}

@@ -315,12 +315,12 @@ fn only_the_last_entry_of_a_folder_takes_it_along() {
     for (policy, words) in [
         (
             "Retain",
-            "SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source; the Secret keeps its last value, as missingSourcePolicy says",
+            "SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, or correct kvFolder.path; the Secret keeps its last value, as missingSourcePolicy says",
         ),
         ("Prune", "render nothing"),
         (
             "Delete",
-            "delete: SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, correct kvFolder.path, or set optional: true on the source; the Secret was deleted, as missingSourcePolicy says",
+            "delete: SourceDeleted: source main: folder secret/shop/ has no entries in Vault; write one, or correct kvFolder.path; the Secret was deleted, as missingSourcePolicy says",
         ),
     ] {
         let mut observed = with_folder(policy, &json!({}));

@@ -126,7 +126,9 @@ pub fn nearest(name: &str) -> Option<&'static str> {
         all().flat_map(|function| [function.name].into_iter().chain(function.also.to_vec()));
     let scored = names.map(|known| (distance(name, known), known));
     let (score, found) = scored.min()?;
-    (score <= 1 + name.chars().count() / 3).then_some(found)
+    // Of three letters nearly every name is made by changing one.
+    let letters = name.chars().count();
+    (letters > 3 && score <= 1 + letters / 3).then_some(found)
 }
 
 /// How many letters have to be changed, added or taken away.

@@ -133,7 +133,7 @@ fn what_is_wrong_whatever_the_values_are_is_found_by_parsing() {
         ("{{ break }}", "line 1, column 4: break and continue"),
         (
             "x {{ if false }}{{ now }}{{ end }}",
-            r#"line 1, column 20: there is no function "now""#,
+            r#"line 1, column 20: there is no function "now"; docs/templates.md"#,
         ),
         (
             "{{ upper }}",
