@@ -166,8 +166,10 @@ fn entries_come_and_go_and_come_back() -> Result<()> {
         t.destroy("shop/ldap", 1).await?;
         let secret = keys(&["smtp"]).await?;
         assert_eq!(secret.text("smtp")?, r#"{"password":"a newer one"}"#);
-        let object = t.ready("app").await?;
-        assert_eq!(object["status"]["sources"][0]["entries"], 1, "{object}");
+        t.wait("VaultSecret", "app", "to tell of one entry", |object| {
+            object["status"]["sources"][0]["entries"] == 1
+        })
+        .await?;
         Ok(())
     })
 }
