@@ -208,3 +208,49 @@ fn a_secret_deleted_by_hand_while_a_rival_waits_comes_back_to_its_owner() -> Res
         Ok(())
     })
 }
+
+#[test]
+fn a_secret_that_somebody_has_labelled_outlives_the_last_who_merged_into_it() -> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "password": "ours at last" })).await?;
+        let spec = format!(
+            "{}\ndestination: {{ name: shared, creationPolicy: CreateOrMerge }}",
+            source("app")
+        );
+        t.carry("app", &spec).await?;
+        t.ready("app").await?;
+        let label = json!({ "metadata": { "labels": { "theirs": "stays" } } });
+        t.patch("Secret", "shared", &label).await?;
+        t.delete("VaultSecret", "app").await?;
+        t.wait_gone("VaultSecret", "app").await?;
+        let left = t.secret("shared").await?;
+        assert_eq!(left.keys(), [""; 0]);
+        let labels = left.metadata().labels.clone().unwrap_or_default();
+        assert_eq!(labels.get("theirs").map(String::as_str), Some("stays"));
+        Ok(())
+    })
+}
+
+#[test]
+fn keys_in_a_secret_of_others_go_with_the_object_whatever_its_policy_says_by_then() -> Result<()> {
+    run(async |t| {
+        t.put("app", json!({ "password": "ours at last" })).await?;
+        t.apply("{ kind: Secret, metadata: { name: shared }, data: { theirs: c3RheXM= } }")
+            .await?;
+        let spec = |policy: &str| {
+            format!(
+                "{}\ndestination: {{ name: shared, creationPolicy: {policy} }}",
+                source("app")
+            )
+        };
+        t.carry("app", &spec("Merge")).await?;
+        t.ready("app").await?;
+        assert_eq!(t.secret("shared").await?.keys(), ["password", "theirs"]);
+        t.carry("app", &spec("Create")).await?;
+        t.complains("app", "SecretConflict").await?;
+        t.delete("VaultSecret", "app").await?;
+        t.wait_gone("VaultSecret", "app").await?;
+        assert_eq!(t.secret("shared").await?.keys(), ["theirs"]);
+        Ok(())
+    })
+}
