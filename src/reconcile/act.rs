@@ -72,7 +72,7 @@ async fn bring(
             let issued = issued.map(with_news).transpose()?;
             let data = make::make(job, &settled, issued.as_ref()).await?;
             let (issued, why) = (issued.as_ref(), (trigger, &context.keys));
-            let desired = build::build(job, data, &settled, issued, observed, why)?;
+            let desired = build::build(job, data, &settled, issued, observed, why);
             let applied = apply::apply(job, claim, desired, observed, context);
             let instead = |_| Err(sessions::fault());
             let applied = fault::around(Stage::WritePlain, applied, instead).await?;

@@ -150,8 +150,7 @@ pub fn build(
     issued: Option<&Issued>,
     observed: &Observed,
     (trigger, keys): (Trigger, &Keys),
-) -> Result<Desired, Failure> {
-    types::check(job.destination.secret_type, &data, &job.mapping)?;
+) -> Desired {
     let old = observed.record.as_ref();
     let same = old.filter(|old| keys.verify(&old.mac, &mac_context(job), &data));
     let read = settled.iter().map(|one| (&one.name, &one.record));
@@ -175,12 +174,12 @@ pub fn build(
         stands && is_dressed(job, secret) && is_trusted(secret, &record, observed)
     });
     let write = trigger == Trigger::TargetChanged || !(recorded && intact);
-    Ok(Desired {
+    Desired {
         data,
         record,
         sealed: issued.and_then(|issued| issued.sealed.clone()),
         write,
-    })
+    }
 }
 
 /// What the MAC of the values is bound to, so that neither record nor values can be moved to another Secret.

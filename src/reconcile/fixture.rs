@@ -252,6 +252,7 @@ pub fn write_of(observed: &mut Observed, readings: Vec<KvOutcome>) -> Result<Rec
         panic!("not to be rendered");
     };
     let data = build::values(&job.mapping, &build::documents(&job, &settled, None))?;
+    build::types::check(job.destination.secret_type, &data, &job.mapping)?;
     let desired = build::build(
         &job,
         data,
@@ -259,7 +260,7 @@ pub fn write_of(observed: &mut Observed, readings: Vec<KvOutcome>) -> Result<Rec
         None,
         observed,
         (Trigger::FirstSync, &keys()),
-    )?;
+    );
     stand(observed, &desired.record);
     Ok(desired.record)
 }

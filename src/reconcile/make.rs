@@ -4,9 +4,10 @@ use super::build::{self, Documents, Issued, types};
 use super::failure::Failure;
 use super::resolve::Job;
 use super::settle::Settling;
+use crate::api::destination::SecretType;
 use crate::heavy;
 use crate::render::{Content, Entry, Mapping};
-use crate::sensitive::SecretData;
+use crate::sensitive::{SecretBytes, SecretData};
 
 /// Renders what was read and what was issued.
 pub async fn make(
@@ -15,7 +16,8 @@ pub async fn make(
     issued: Option<&Issued>,
 ) -> Result<SecretData, Failure> {
     let documents = build::documents(job, settled, issued);
-    render(job, job.mapping.clone(), documents).await
+    let data = render(job, job.mapping.clone(), documents).await?;
+    check(job, data).await
 }
 
 /// Renders what was read alone, where there is any: what does not fit of that, nothing need be issued for.
@@ -29,7 +31,7 @@ pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
     documents.extend(issued.map(|source| (source.name.clone(), None)));
     let mut mapping = job.mapping.clone();
     // A template may want what is not issued yet.
-    let is_template = |entry: &Entry| matches!(entry.content, Content::Template(_));
+    let is_template = |entry: &Entry| matches!(entry.content, Content::Template { .. });
     mapping.entries.retain(|entry| !is_template(entry));
     if mapping.entries.is_empty() && mapping.copies.is_empty() && mapping != job.mapping {
         return Ok(()); // an empty mapping would copy everything
@@ -43,4 +45,15 @@ async fn render(job: &Job, mapping: Mapping, documents: Documents) -> Result<Sec
     let bytes = documents_bytes.saturating_add(mapping.weight());
     let render = move || build::values(&mapping, &documents);
     heavy::work(&job.key.namespace, bytes, render).await
+}
+
+/// Whether the values suit the type of the Secret. Reading certificates takes longer than copying them.
+async fn check(job: &Job, data: SecretData) -> Result<SecretData, Failure> {
+    let (secret_type, mapping) = (job.destination.secret_type, job.mapping.clone());
+    if secret_type == SecretType::Opaque {
+        return Ok(data);
+    }
+    let bytes: usize = data.values().map(SecretBytes::len).sum();
+    let check = move || types::check(secret_type, &data, &mapping).map(|()| data);
+    heavy::work(&job.key.namespace, bytes.saturating_mul(4), check).await
 }

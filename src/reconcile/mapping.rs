@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::observe::TemplateMaps;
-use super::texts::{check_length, delimiters, own, shared};
+use super::texts::{check_length, delimiters, own, place, shared};
 use crate::api::VaultSecret;
 use crate::api::copy::{Case, DataFrom, Decode, Rename};
 use crate::api::vault_secret::{ConflictPolicy, DataEntry};
@@ -81,10 +81,14 @@ fn content(
             return Err(unknown(&format!("spec.data[{key}].source"), source));
         }
         (None, Some(value), None, None) => Content::Literal(value.clone()),
-        (None, None, Some(text), None) => Content::Template(own(key, text, delimiters)?),
-        (None, None, None, Some(from)) => {
-            Content::Template(shared(key, from, templates, delimiters)?)
-        }
+        (None, None, Some(text), None) => Content::Template {
+            template: own(key, text, delimiters)?,
+            shared: None,
+        },
+        (None, None, None, Some(from)) => Content::Template {
+            template: shared(key, from, templates, delimiters)?,
+            shared: Some(place(from)),
+        },
         (_, _, _, _) => {
             return Err(Failure::invalid(format!(
                 "spec.data[{key}]: set exactly one of source, value, template and templateFrom"

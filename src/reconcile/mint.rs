@@ -254,7 +254,6 @@ impl Minting<'_> {
             &self.observed,
             (self.trigger, &self.context.keys),
         );
-        let desired = desired.map_err(refused)?;
         self.desired = Some(Desired {
             write: true,
             ..desired

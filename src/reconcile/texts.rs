@@ -18,6 +18,12 @@ pub fn own(key: &str, text: &str, delimiters: Option<[&str; 2]>) -> Result<Templ
         .map_err(|error| Failure::invalid(format!("spec.data[{key}].template: {error}")))
 }
 
+/// Where the text of a ConfigMap stands, in words.
+pub fn place(from: &TemplateFrom) -> String {
+    let ConfigMapKeyRef { name, key } = &from.config_map_key_ref;
+    format!("key {key} of ConfigMap {name}")
+}
+
 /// A template of a ConfigMap. Whatever is wrong with it may be mended there, and is then seen at once.
 pub fn shared(
     key: &str,
@@ -110,5 +116,49 @@ pub fn delimiters(both: &[String]) -> Result<Option<[&str; 2]>, Failure> {
         _ => Err(Failure::invalid(
             "spec.templateDelimiters: set two that differ, of at most 8 signs each, such as [[ and ]]",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cluster::templates::TemplateTexts;
+    use crate::reconcile::fixture::{edit, fresh};
+
+    fn of(data: &[Value]) -> Result<(), Failure> {
+        let mut observed = fresh();
+        edit(&mut observed, "/data", json!(data));
+        let texts = TemplateTexts {
+            texts: BTreeMap::from([("long".to_owned(), "x".repeat(60_000).into())]),
+            ..TemplateTexts::default()
+        };
+        let templates = BTreeMap::from([("texts".to_owned(), Arc::new(texts))]);
+        check_length(&observed.object, &templates)
+    }
+
+    #[test]
+    fn a_text_of_a_config_map_counts_as_often_as_it_is_named() {
+        let entry = |at: usize| json!({ "key": format!("k{at}"), "templateFrom": { "configMapKeyRef": { "name": "texts", "key": "long" } } });
+        let some: Vec<Value> = (0..17).map(entry).collect();
+        assert_eq!(of(&some), Ok(()));
+        let more: Vec<Value> = (0..18).map(entry).collect();
+        let failure = of(&more).unwrap_err();
+        assert!(
+            failure
+                .message
+                .starts_with("spec.data: its templates have 1080000 bytes together")
+                && failure.reason.to_string() == "InvalidSpec",
+            "{failure:?}"
+        );
+        let own = json!({ "key": "own", "template": "x".repeat(50_000) });
+        assert!(
+            of(&[some, vec![own]].concat()).is_err(),
+            "with one of the object's own"
+        );
     }
 }

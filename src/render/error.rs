@@ -146,10 +146,12 @@ pub enum MappingError {
         source_name: String,
     },
     /// A template did not come to its end.
-    #[error("fill key {} by its template: {problem}", quoted(key))]
+    #[error("fill key {} by its template{}: {problem}", quoted(key), place(shared.as_deref()))]
     Template {
         /// The key of the Secret.
         key: String,
+        /// Where the text of the template stands, if several objects share it.
+        shared: Option<String>,
         /// Where and why.
         problem: Box<TemplateError>,
     },
@@ -195,6 +197,10 @@ pub(super) fn only(available: &[String]) -> String {
         MAX_NAMES.. => format!(" (it has {} and perhaps more)", names.join(", ")),
         _ => format!(" (it has {})", names.join(", ")),
     }
+}
+
+fn place(shared: Option<&str>) -> String {
+    shared.map_or_else(String::new, |place| format!(", {place}"))
 }
 
 /// The most expressions that a message lists.

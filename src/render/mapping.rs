@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::decode::Decode;
 use super::error::{MAX_NAMES, MappingError};
 use super::rename::Selection;
-use super::template::{Context, Template};
+use super::template::{Context, Template, TemplateError};
 use super::{MAX_SECRET_BYTES, check_key_name, check_size, too_large};
 use crate::sensitive::{Children, JsonRef, SecretBytes, SecretData, SecretJson};
 
@@ -53,7 +53,12 @@ pub enum Content {
     /// This very text, which is no secret.
     Literal(String),
     /// What a template makes of all sources.
-    Template(Template),
+    Template {
+        /// The template.
+        template: Template,
+        /// Where its text stands, in words, if several objects share it.
+        shared: Option<String>,
+    },
 }
 
 /// A bulk copy of fields of one source.
@@ -84,7 +89,10 @@ impl Mapping {
     /// one with a loop, a definition or a key derived from a password counts as much as may be.
     pub fn weight(&self) -> usize {
         let templates = self.entries.iter().map(|entry| match &entry.content {
-            Content::Template(template) => template.weight(),
+            Content::Template {
+                template,
+                shared: _,
+            } => template.weight(),
             Content::Field { .. } | Content::Literal(_) => 0,
         });
         templates.sum()
@@ -254,13 +262,10 @@ fn add_entry(
     })?;
     let value = match content {
         Content::Literal(text) => SecretBytes::from(text.as_str()),
-        Content::Template(template) => match template.render(context) {
+        Content::Template { template, shared } => match template.render(context) {
             Ok(value) => value,
             Err(problem) if *optional && problem.fault.is_absence() => return Ok(0),
-            Err(problem) => {
-                let (key, problem) = (key.clone(), Box::new(problem));
-                return Err(MappingError::Template { key, problem });
-            }
+            Err(problem) => return Err(untemplated(key, shared.as_ref(), problem)),
         },
         Content::Field {
             source,
@@ -293,6 +298,14 @@ fn add_entry(
     match data.insert(key.clone(), value) {
         None => Ok(bytes),
         Some(_) => Err(MappingError::DuplicateEntry { key: key.clone() }),
+    }
+}
+
+fn untemplated(key: &str, shared: Option<&String>, problem: TemplateError) -> MappingError {
+    MappingError::Template {
+        key: key.to_owned(),
+        shared: shared.cloned(),
+        problem: Box::new(problem),
     }
 }
 

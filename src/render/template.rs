@@ -15,6 +15,7 @@ pub mod page;
 mod run;
 mod value;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +41,11 @@ struct Parsed {
 }
 
 /// What a template may ask for: the sources by their names, each with its fields. `null` is absent, and so is every field of a source that is.
-pub struct Context(Value);
+pub struct Context {
+    sources: Value,
+    /// How many bytes all templates that are carried out with it may still go through.
+    room: Cell<usize>,
+}
 
 impl Template {
     /// Reads a template. Everything that can be known without the values is checked: what is no template, functions that are not there, or take another number of
@@ -85,7 +90,10 @@ impl Template {
 
     /// Carries the template out.
     pub fn render(&self, context: &Context) -> Result<SecretBytes, TemplateError> {
-        Run::new(&self.0, &context.0).whole()
+        let run = Run::new(&self.0, &context.sources, context.room.get());
+        let (made, room) = run.whole();
+        context.room.set(room);
+        made
     }
 }
 
@@ -100,7 +108,10 @@ impl Context {
                 (Arc::from(name.as_str()), without_null(value))
             })
             .collect();
-        Self(Value::Map(Arc::new(dict)))
+        Self {
+            sources: Value::Map(Arc::new(dict)),
+            room: Cell::new(budget::TOGETHER),
+        }
     }
 }
 

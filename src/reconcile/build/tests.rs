@@ -26,7 +26,9 @@ fn wanted(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Result<D
         panic!("not to be rendered");
     };
     let data = values(&job.mapping, &documents(&job, &settled, None))?;
-    build(&job, data, &settled, None, observed, (trigger, &keys()))
+    types::check(job.destination.secret_type, &data, &job.mapping)?;
+    let why = (trigger, &keys());
+    Ok(build(&job, data, &settled, None, observed, why))
 }
 
 fn good(observed: &Observed, reading: KvOutcome, trigger: Trigger) -> Desired {

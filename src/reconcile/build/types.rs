@@ -41,9 +41,11 @@ impl Unsuitable {
 
 /// Refuses values that do not suit the type.
 pub fn check(secret_type: SecretType, data: &SecretData, mapping: &Mapping) -> Result<(), Failure> {
-    check_names(secret_type, |key| data.contains_key(key))?;
+    let keys: Vec<&str> = data.keys().map(String::as_str).collect();
+    check_names(secret_type, &keys)?;
     suits(secret_type, data).map_err(|Unsuitable { key, problem }| {
-        refusals::unsuitable(secret_type, key, &origin(mapping, key), &problem)
+        let (origin, mend) = origin(mapping, key);
+        refusals::unsuitable(secret_type, key, (&origin, mend), &problem)
     })
 }
 
@@ -52,30 +54,30 @@ pub fn check_mapping(secret_type: SecretType, mapping: &Mapping) -> Result<(), F
     if mapping.entries.is_empty() || !mapping.copies.is_empty() {
         return Ok(());
     }
-    let named = |key: &str| mapping.entries.iter().any(|entry| entry.key == key);
-    check_names(secret_type, named)
+    let keys: Vec<&str> = mapping.entries.iter().map(|one| one.key.as_str()).collect();
+    check_names(secret_type, &keys)
 }
 
 /// The keys that a type must have: all of a list, or one of it.
-fn check_names(secret_type: SecretType, has: impl Fn(&str) -> bool) -> Result<(), Failure> {
-    let missing = match secret_type {
-        SecretType::Opaque => None,
-        SecretType::Tls => {
-            (!has(tls::CERTIFICATE) || !has(tls::KEY)).then_some("the keys tls.crt and tls.key")
-        }
-        SecretType::DockerConfigJson => {
-            (!has(DOCKER_CONFIG)).then_some("the key .dockerconfigjson")
-        }
-        SecretType::DockerCfg => (!has(DOCKER_CFG)).then_some("the key .dockercfg"),
-        SecretType::BasicAuth => {
-            (!has("username") && !has("password")).then_some("the key username or password")
-        }
-        SecretType::SshAuth => (!has(ssh::KEY)).then_some("the key ssh-privatekey"),
+fn check_names(secret_type: SecretType, keys: &[&str]) -> Result<(), Failure> {
+    let has = |key: &str| keys.contains(&key);
+    let missing = |wanted: &[&'static str]| {
+        let wanted = wanted.iter().copied();
+        wanted.filter(|key| !has(key)).collect()
     };
-    match missing {
-        Some(missing) => Err(refusals::missing_keys(secret_type, missing)),
-        None => Ok(()),
+    let missing: Vec<&'static str> = match secret_type {
+        SecretType::Opaque => Vec::new(),
+        SecretType::Tls => missing(&[tls::CERTIFICATE, tls::KEY]),
+        SecretType::DockerConfigJson => missing(&[DOCKER_CONFIG]),
+        SecretType::DockerCfg => missing(&[DOCKER_CFG]),
+        SecretType::BasicAuth if has("username") || has("password") => Vec::new(),
+        SecretType::BasicAuth => vec!["username or password"],
+        SecretType::SshAuth => missing(&[ssh::KEY]),
+    };
+    if missing.is_empty() {
+        return Ok(());
     }
+    Err(refusals::missing_keys(secret_type, &missing, keys))
 }
 
 fn suits(secret_type: SecretType, data: &SecretData) -> Suits {
@@ -88,22 +90,28 @@ fn suits(secret_type: SecretType, data: &SecretData) -> Suits {
     }
 }
 
-/// Where the value of a key comes from, as far as the mapping tells.
-fn origin(mapping: &Mapping, key: &str) -> String {
+/// Where the value of a key comes from, as far as the mapping tells, and how to mend it.
+fn origin(mapping: &Mapping, key: &str) -> (String, &'static str) {
+    const IN_VAULT: &str = "correct it in Vault, or name another field under spec.data";
     let entry = mapping.entries.iter().find(|entry| entry.key == key);
     match entry.map(|entry| &entry.content) {
         Some(Content::Field { source, field, .. }) if field.is_empty() => {
-            format!("all fields of source {source:?}")
+            (format!("all fields of source {source:?}"), IN_VAULT)
         }
         Some(Content::Field { source, field, .. }) => {
-            format!("field {field:?} of source {source:?}")
+            (format!("field {field:?} of source {source:?}"), IN_VAULT)
         }
-        Some(Content::Literal(_)) => format!("spec.data[{key}].value"),
-        Some(Content::Template(_)) => format!("made by spec.data[{key}].template"),
+        Some(Content::Literal(_)) => (format!("spec.data[{key}].value"), "correct it there"),
+        Some(Content::Template { shared, .. }) => {
+            let place = shared.as_deref();
+            let place = place.map_or_else(|| format!("spec.data[{key}].template"), str::to_owned);
+            let mend = "correct the template, or what it takes from Vault";
+            (format!("made by {place}"), mend)
+        }
         None => match mapping.copies.as_slice() {
-            [] => "copied from a source".to_owned(),
-            [copy] => format!("copied from source {:?}", copy.source),
-            _ => "copied by spec.dataFrom".to_owned(),
+            [] => ("copied from a source".to_owned(), IN_VAULT),
+            [copy] => (format!("copied from source {:?}", copy.source), IN_VAULT),
+            _ => ("copied by spec.dataFrom".to_owned(), IN_VAULT),
         },
     }
 }

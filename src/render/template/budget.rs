@@ -11,8 +11,11 @@ use super::value::weight;
 /// How many actions, turns of a loop and calls there may be.
 const STEPS: usize = 100_000;
 
-/// How many bytes all functions together may go through.
+/// How many bytes all functions of one template together may go through.
 pub const WORK: usize = 16 * 1024 * 1024;
+
+/// How many bytes all templates of an object together may go through: there may be hundreds of them, and others wait for their turn meanwhile.
+pub const TOGETHER: usize = 4 * WORK;
 
 /// How large the value of one function may be: what goes into a Secret, with some room for lists of small values.
 const VALUE: usize = 2 * MAX_SECRET_BYTES;
@@ -23,17 +26,27 @@ const DEPTH: usize = 64;
 /// What is left.
 pub struct Budget {
     steps: usize,
-    work: usize,
     depth: usize,
+    /// What the templates before this one have left of what all may go through.
+    room: usize,
+    /// What was gone through.
+    spent: usize,
 }
 
 impl Budget {
-    pub fn new() -> Self {
+    /// `room`: what is left for all templates of the object.
+    pub fn new(room: usize) -> Self {
         Self {
             steps: STEPS,
-            work: WORK,
             depth: DEPTH,
+            room,
+            spent: 0,
         }
+    }
+
+    /// What is left for the templates that follow.
+    pub fn room(&self) -> usize {
+        self.room.saturating_sub(self.spent)
     }
 
     /// One step.
@@ -45,9 +58,15 @@ impl Budget {
 
     /// Going through so many bytes.
     pub fn work(&mut self, bytes: usize) -> Result<(), Fault> {
-        let what = "the template goes through more than 16 MiB; do less with large values";
-        self.work = self.work.checked_sub(bytes).ok_or(Fault::Bound { what })?;
-        Ok(())
+        self.spent = self.spent.saturating_add(bytes);
+        let what = if self.spent > WORK {
+            "the template goes through more than 16 MiB; do less with large values"
+        } else if self.spent > self.room {
+            "this template and those before it go through more than 64 MiB together; do less with large values, or divide them between several objects"
+        } else {
+            return Ok(());
+        };
+        Err(Fault::Bound { what })
     }
 
     /// Going through a value.

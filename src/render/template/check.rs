@@ -4,7 +4,7 @@ use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, Pos
 
 use super::Parsed;
 use super::error::{Fault, TemplateError};
-use super::functions;
+use super::{functions, known};
 
 /// Functions that are not there or take another number of arguments, templates that are not there, variables that nobody declared.
 pub fn check(parsed: &Parsed) -> Result<(), TemplateError> {
@@ -155,8 +155,13 @@ impl<'t> Check<'t> {
     fn call(&self, pos: Pos, name: &str, count: usize) -> Checked {
         let Some(function) = functions::find(name) else {
             let near = functions::nearest(name).map(str::to_owned);
+            let left_out = known::left_out(name);
             let name = name.to_owned();
-            return Err(self.parsed.at(pos, Fault::UnknownFunction { name, near }));
+            let fault = match left_out {
+                Some(why) => Fault::LeftOut { name, why },
+                None => Fault::UnknownFunction { name, near },
+            };
+            return Err(self.parsed.at(pos, fault));
         };
         function
             .count(count)

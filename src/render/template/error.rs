@@ -38,6 +38,14 @@ pub enum Fault {
         /// The most similar one that is there.
         near: Option<String>,
     },
+    /// A function that is known from elsewhere, and is not here for a reason.
+    #[error("there is no function {} here: {why}", quoted(name))]
+    LeftOut {
+        /// The name in the template.
+        name: String,
+        /// Why it is not here, and what to do instead.
+        why: &'static str,
+    },
     /// A template that the text does not define.
     #[error("there is no template {}; define it in the same text", quoted(name))]
     UnknownTemplate {
@@ -176,6 +184,7 @@ impl Fault {
             Self::NoSource { .. } | Self::NoField { .. } | Self::NoMember { .. } => true,
             Self::Syntax { .. }
             | Self::UnknownFunction { .. }
+            | Self::LeftOut { .. }
             | Self::UnknownTemplate { .. }
             | Self::UnknownVariable { .. }
             | Self::NotADict { .. }

@@ -38,21 +38,24 @@ enum Flow {
 type Outcome<T> = Result<T, TemplateError>;
 
 impl<'t> Run<'t> {
-    pub fn new(parsed: &'t Parsed, root: &'t Value) -> Self {
+    /// `left`: how many bytes all templates of the object may still go through.
+    pub fn new(parsed: &'t Parsed, root: &'t Value, left: usize) -> Self {
         Self {
             parsed,
             root,
             variables: vec![(SmolStr::new_static("$"), root.clone())],
-            budget: Budget::new(),
+            budget: Budget::new(left),
             output: Output::default(),
         }
     }
 
-    /// From the beginning to the end.
-    pub fn whole(mut self) -> Outcome<SecretBytes> {
+    /// From the beginning to the end. Also tells what is left for other templates.
+    pub fn whole(mut self) -> (Outcome<SecretBytes>, usize) {
         let parsed = self.parsed;
-        self.list(&parsed.main, self.root)?;
-        Ok(SecretBytes::new(self.output.0.to_vec()))
+        let ended = self.list(&parsed.main, self.root);
+        let room = self.budget.room();
+        let whole = ended.map(|_| SecretBytes::new(self.output.0.to_vec()));
+        (whole, room)
     }
 
     fn list(&mut self, list: &ListNode, dot: &Value) -> Outcome<Flow> {

@@ -13,7 +13,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::keys::Public;
 use super::*;
 use crate::api::Reason;
-use crate::render::{Copy, Decode, Entry};
+use crate::render::{Copy, Decode, Entry, Template};
 use crate::sensitive::SecretBytes;
 
 fn data(values: &[(&str, &str)]) -> SecretData {
@@ -227,9 +227,10 @@ fn told_of(values: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn keys_that_a_type_must_have_are_named() {
+fn keys_that_a_type_must_have_are_named_beside_those_that_there_are() {
     for (secret_type, has, missing) in [
-        (SecretType::Tls, "tls.crt", "the keys tls.crt and tls.key"),
+        (SecretType::Tls, "tls.crt", "the key tls.key"),
+        (SecretType::Tls, "a", "the keys tls.crt and tls.key"),
         (
             SecretType::DockerConfigJson,
             "a",
@@ -242,11 +243,16 @@ fn keys_that_a_type_must_have_are_named() {
         let failure = check(secret_type, &data(&[(has, "x")]), &Mapping::default()).unwrap_err();
         let name = secret_type.as_str();
         let expected = format!(
-            "a Secret of type {name} needs {missing}; name it under spec.data, or choose another spec.destination.type"
+            "a Secret of type {name} needs {missing}, and it would have {has}; name what is missing under spec.data, or choose another spec.destination.type"
         );
         assert_eq!(failure.message, expected);
         assert_eq!(failure.reason, Reason::FieldNotFound);
     }
+    assert!(told(SecretType::Tls, &[]).contains("and it would have none;"));
+    let many: Vec<String> = (10..40).map(|number| format!("k{number}")).collect();
+    let many: Vec<_> = many.iter().map(|key| (key.as_str(), "x")).collect();
+    let message = told(SecretType::Tls, &many);
+    assert!(message.contains("k29 and others;"), "{message}");
     suits(SecretType::BasicAuth, &[("password", "x")]);
     suits(SecretType::Opaque, &[("a", "x")]);
 }
@@ -402,6 +408,10 @@ fn where_the_value_comes_from_is_told_as_far_as_the_mapping_knows() {
         copies,
         ..Mapping::default()
     };
+    let template = |shared: Option<&str>| Content::Template {
+        template: Template::parse("x", None).unwrap(),
+        shared: shared.map(str::to_owned),
+    };
     for (mapping, origin) in [
         (
             of(vec![entry(field("key"))], vec![]),
@@ -413,7 +423,18 @@ fn where_the_value_comes_from_is_told_as_far_as_the_mapping_knows() {
         ),
         (
             of(vec![entry(Content::Literal("x".to_owned()))], vec![]),
-            "(spec.data[ssh-privatekey].value)",
+            "(spec.data[ssh-privatekey].value): it has no line such as -----BEGIN ...-----: it is no PEM; correct it there",
+        ),
+        (
+            of(vec![entry(template(None))], vec![]),
+            "(made by spec.data[ssh-privatekey].template): it has no line such as -----BEGIN ...-----: it is no PEM; correct the template, or what it takes from Vault",
+        ),
+        (
+            of(
+                vec![entry(template(Some("key pem of ConfigMap texts")))],
+                vec![],
+            ),
+            "(made by key pem of ConfigMap texts)",
         ),
         (
             of(vec![], vec![copy("git")]),

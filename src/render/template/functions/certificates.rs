@@ -189,7 +189,7 @@ const MOST: usize = 1000;
 
 /// What deriving so many keys costs, in bytes gone through.
 fn charge(a: &mut Args<'_>, rounds: usize) -> Result<(), Fault> {
-    a.work(rounds.saturating_mul(16))
+    a.work(rounds.saturating_mul(32))
 }
 
 fn store(a: &mut Args<'_>, whole: bool, password: Option<usize>) -> Result<Value, Fault> {
@@ -249,7 +249,9 @@ fn opened(a: &mut Args<'_>, password: &str) -> Result<Contents, Fault> {
                 "the argument is no PKCS#12 key store, or one with a cipher that is not read here"
             }
             Refusal::Password => "the password is not that of the key store",
-            Refusal::Rounds => "the key store wants more than 200000 rounds",
+            Refusal::Rounds => {
+                "the key store wants more than 200000 rounds, or more than 500000 for all its parts"
+            }
         })
     })?;
     charge(a, contents.rounds)?;

@@ -29,12 +29,15 @@ pub struct Contents {
     pub keys: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Certificates, each with its mark.
     pub certificates: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// How many rounds its derivations took.
+    /// How many rounds its derivations took, those for long passwords and salts included.
     pub rounds: usize,
 }
 
 /// The most rounds of one derivation. The most that is in use is 100,000.
 const MAX_ROUNDS: u32 = 200_000;
+
+/// The most rounds of all derivations of one store together. Most stores have three.
+const MAX_TOGETHER: usize = 500_000;
 
 /// The names of what is in it.
 mod oid {

@@ -22,7 +22,11 @@ const FUNCTIONS: &[Function] = &[
         "Whether the expression is found in TEXT.",
         (r#"{{ regexMatch "^a+$" "aaa" }}"#, "true"),
         |a| {
-            let (regex, text) = both(a, 1)?;
+            let Matching {
+                regex,
+                text,
+                cost: _,
+            } = both(a, 1)?;
             truth(regex.is_match(text))
         },
     )
@@ -32,7 +36,11 @@ const FUNCTIONS: &[Function] = &[
         "The first place that it matches; an empty text if there is none.",
         (r#"{{ regexFind "[0-9]+" "ab12c" }}"#, "12"),
         |a| {
-            let (regex, text) = both(a, 1)?;
+            let Matching {
+                regex,
+                text,
+                cost: _,
+            } = both(a, 1)?;
             made(regex.find(text).map_or("", |found| found.as_str()))
         },
     )
@@ -79,29 +87,50 @@ const FUNCTIONS: &[Function] = &[
 /// The longest text: matching again and again may take its length squared.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The longest expression, and the largest program that one becomes.
+/// The longest expression.
 const MAX_REGEX: usize = 1024;
-const MAX_PROGRAM: usize = 128 * 1024;
+
+/// The largest programs that one becomes, and what holding it against a byte costs then, in bytes gone through. At worst each part of the program is
+/// looked at for each byte. A program is as large as it is, so the smallest bound that it fits into tells how large; most fit into the first.
+const PROGRAMS: [(usize, usize); 3] = [(8 * 1024, 16), (32 * 1024, 64), (128 * 1024, 256)];
+
+/// An expression with the text that it is held against.
+struct Matching<'a> {
+    regex: Regex,
+    text: &'a str,
+    /// What a byte costs.
+    cost: usize,
+}
 
 /// The expression, and the text that it is held against.
-fn both<'a>(a: &mut Args<'a>, index: usize) -> Result<(Regex, &'a str), Fault> {
+fn both<'a>(a: &mut Args<'a>, index: usize) -> Result<Matching<'a>, Fault> {
     let (pattern, text) = (a.text(0)?, a.text(index)?);
     if text.len() > MAX_TEXT || pattern.len() > MAX_REGEX {
         return Err(a.refuse("an expression has at most 1 KiB here, and a text 64 KiB"));
     }
-    // Making the program costs more than a walk through a short text.
-    a.work(32 * 1024 + text.len() * 8)?;
-    let built = RegexBuilder::new(pattern)
-        .size_limit(MAX_PROGRAM)
-        .dfa_size_limit(MAX_PROGRAM)
-        .build();
-    let regex = built.map_err(|_| a.refuse("the expression is none, or is too large"))?;
-    Ok((regex, text))
+    for (size, cost) in PROGRAMS {
+        // Making the program costs more than a walk through a short text.
+        a.work(size * 4)?;
+        let built = RegexBuilder::new(pattern)
+            .size_limit(size)
+            .dfa_size_limit(size.max(MIN_STATES))
+            .build();
+        if let Ok(regex) = built {
+            a.work(text.len() * cost)?;
+            return Ok(Matching { regex, text, cost });
+        }
+    }
+    Err(a.refuse("the expression is none, or is too large"))
 }
 
-/// Charges for a match: looking for the next one goes through the rest of the text.
-fn charge(a: &mut Args<'_>, text: &str, at: usize) -> Result<(), Fault> {
-    a.work((text.len() - at) / 2 + 1)
+/// Less memory than this for the states of a text, and none are kept at all, which is slower for expressions of every kind.
+const MIN_STATES: usize = 128 * 1024;
+
+impl Matching<'_> {
+    /// Charges for a match: looking for the next one goes through the rest of the text.
+    fn charge(&self, a: &mut Args<'_>, at: usize) -> Result<(), Fault> {
+        a.work((self.text.len() - at) * self.cost / 16 + 1)
+    }
 }
 
 fn limit(a: &Args<'_>, index: usize) -> Result<usize, Fault> {
@@ -109,24 +138,26 @@ fn limit(a: &Args<'_>, index: usize) -> Result<usize, Fault> {
 }
 
 fn find_all(a: &mut Args<'_>) -> Result<Value, Fault> {
-    let (regex, text) = both(a, 1)?;
+    let matching = both(a, 1)?;
+    let text = matching.text;
     let most = limit(a, 2)?;
     let mut found = Vec::new();
-    for one in regex.find_iter(text).take(most) {
-        charge(a, text, one.end())?;
+    for one in matching.regex.find_iter(text).take(most) {
+        matching.charge(a, one.end())?;
         found.push(one.as_str().into());
     }
     list(found)
 }
 
 fn replace(a: &mut Args<'_>, literal: bool) -> Result<Value, Fault> {
-    let (regex, text) = both(a, 1)?;
+    let matching = both(a, 1)?;
+    let text = matching.text;
     let new = a.text(2)?;
     let mut replaced = String::with_capacity(text.len());
     let mut end = 0;
-    for found in regex.captures_iter(text) {
+    for found in matching.regex.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
-        charge(a, text, whole.end())?;
+        matching.charge(a, whole.end())?;
         replaced.push_str(&text[end..whole.start()]);
         if literal {
             NoExpand(new).replace_append(&found, &mut replaced);
@@ -142,12 +173,13 @@ fn replace(a: &mut Args<'_>, literal: bool) -> Result<Value, Fault> {
 
 /// As in Go: an empty match at the beginning makes no part, and the last part is the rest.
 fn split(a: &mut Args<'_>) -> Result<Value, Fault> {
-    let (regex, text) = both(a, 1)?;
+    let matching = both(a, 1)?;
+    let text = matching.text;
     let most = limit(a, 2)?;
     let mut parts: Vec<Value> = Vec::new();
     let (mut begin, mut last_begin) = (0, 0);
-    for found in regex.find_iter(text) {
-        charge(a, text, found.end())?;
+    for found in matching.regex.find_iter(text) {
+        matching.charge(a, found.end())?;
         if most == 0 || parts.len() + 1 == most {
             break;
         }

@@ -11,7 +11,7 @@ use rc2::Rc2;
 use ring::{digest, hmac, pbkdf2};
 
 use super::super::der::{OCTETS, OID, Reader, SEQUENCE};
-use super::{MAX_ROUNDS, Refusal, oid};
+use super::{MAX_ROUNDS, MAX_TOGETHER, Refusal, oid};
 
 /// The password as the old derivation takes it: UTF-16, with a zero at its end.
 pub fn wide(password: &str) -> Vec<u8> {
@@ -93,8 +93,8 @@ pub fn decrypt(
     let number = name.strip_prefix(oid::PBES1).ok_or(Refusal::Form)?;
     let mut parameters = parameters;
     let salt = parameters.take(OCTETS).ok_or(Refusal::Form)?;
-    let count = counted(parameters.number(), rounds)?;
     let wide = wide(password);
+    let count = counted(parameters.number(), wide.len() + salt.len(), rounds)?;
     let make = |purpose, size| {
         let sha1 = &digest::SHA1_FOR_LEGACY_USE_ONLY;
         derive(sha1, &wide, salt, (purpose, count, size))
@@ -122,7 +122,8 @@ fn pbes2(
     }
     let mut derivation = derivation.open(SEQUENCE).ok_or(Refusal::Form)?;
     let salt = derivation.take(OCTETS).ok_or(Refusal::Form)?;
-    let count = counted(derivation.number(), rounds)?;
+    let bytes = password.len() + salt.len();
+    let count = counted(derivation.number(), bytes, rounds)?;
     if derivation.peek() == Some(super::super::der::INTEGER) {
         derivation.number().ok_or(Refusal::Form)?; // the length of the key, which the cipher tells as well
     }
@@ -161,11 +162,12 @@ fn pbes2(
     open.ok_or(Refusal::Password)
 }
 
-/// So many rounds, if that is not too many.
-pub fn counted(count: Option<u32>, rounds: &mut usize) -> Result<u32, Refusal> {
+/// So many rounds, if that is not too many. However few they are, each derivation goes through password and salt, of so many `bytes`, several times.
+pub fn counted(count: Option<u32>, bytes: usize, rounds: &mut usize) -> Result<u32, Refusal> {
     let count = count.filter(|count| *count > 0).ok_or(Refusal::Form)?;
-    *rounds += usize::try_from(count).unwrap_or(usize::MAX);
-    if count > MAX_ROUNDS || *rounds > 4 * MAX_ROUNDS as usize {
+    let round = usize::try_from(count).unwrap_or(usize::MAX);
+    *rounds = rounds.saturating_add(round).saturating_add(bytes / 8);
+    if count > MAX_ROUNDS || *rounds > MAX_TOGETHER {
         return Err(Refusal::Rounds);
     }
     Ok(count)
@@ -197,4 +199,24 @@ pub fn encrypt(
     let function = pbkdf2::PBKDF2_HMAC_SHA256;
     pbkdf2::derive(function, count, salt, password.as_bytes(), &mut key);
     Encryptor::<Aes256>::new(&key.into(), &(*vector).into()).encrypt_padded_vec::<Pkcs7>(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_many_parts_is_given_up_however_few_rounds_each_wants() {
+        let (mut rounds, mut parts) = (0, 0);
+        let long = 2 * 1024;
+        while counted(Some(1), long, &mut rounds) == Ok(1) {
+            parts += 1;
+        }
+        assert!((1000..5000).contains(&parts), "{parts} parts");
+        let told = |count, rounds| counted(count, 0, &mut { rounds }).err();
+        assert!(told(Some(200_000), 300_000).is_none());
+        assert!(told(Some(200_001), 0) == Some(Refusal::Rounds));
+        assert!(told(Some(200_000), 300_001) == Some(Refusal::Rounds));
+        assert!(told(Some(0), 0) == Some(Refusal::Form) && told(None, 0) == Some(Refusal::Form));
+    }
 }

@@ -72,7 +72,8 @@ fn check(
         Some((digest_of(name)?, value, salt, count))
     })();
     let ((digest, mac), value, salt, count) = found.ok_or(Refusal::Form)?;
-    let count = counted(Some(count), rounds)?;
+    let bytes = 2 * password.len() + salt.len();
+    let count = counted(Some(count), bytes, rounds)?;
     let fits = |password: &[u8]| {
         let size = digest.output_len();
         let key = derive(digest, password, salt, (Purpose::Mac, count, size));
