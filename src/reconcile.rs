@@ -59,6 +59,7 @@ mod tended;
 mod texts;
 mod trigger;
 mod values;
+pub mod walk;
 mod wish;
 mod world;
 

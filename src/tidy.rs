@@ -102,6 +102,7 @@ const PURE_LAYER: &str = "api cluster connections csr holdings lease minting obj
 const FOREIGN: &[(&str, &str)] = &[
     ("vaultrs rustify reqwest", "vault"),
     ("rcgen", "csr"),
+    ("cel", "preview"),
     (
         "kube k8s_openapi",
         "api cli cluster connections controller objects reconcile run",

@@ -13,8 +13,8 @@ use crate::sensitive::SecretText;
 /// Print the Secrets that VaultSecrets of files would become, without a cluster.
 ///
 /// The files are what you would apply: VaultSecrets, and the ConfigMaps that their templateFrom names. Values come from a JSON file with a member for
-/// each source, from a Vault that you may read yourself, or from both. They are the very checks and templates that the operator runs; who
-/// owns the Secret, whether the connection admits the namespace and what the schema alone refuses, only a cluster can tell.
+/// each source, from a Vault that you may read yourself, or from both. The checks are those of the API server (the schema of the CRDs with its rules)
+/// and those of the operator; who owns the Secret and whether the connection admits the namespace, only a cluster can tell.
 ///
 /// Exit codes: 0 every object becomes a Secret; 1 an object does not, with the reason and message that its condition would have;
 /// 2 it could not be found out, because of a file, the values or Vault.
@@ -29,6 +29,7 @@ pub struct Render {
     only: Option<String>,
 
     /// A JSON file with values by the names of sources, such as {"app": {"password": "…"}}, or - for standard input. null is a source that is absent.
+    /// Of a folder, the entries stand under their names: {"all": {"db/main": {"password": "…"}}}.
     #[arg(long, value_name = "FILE")]
     values: Option<PathBuf>,
 
@@ -40,8 +41,8 @@ pub struct Render {
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "yaml")]
     output: Format,
 
-    /// Read the KV entries that --values does not give from Vault, with your own token. Nothing is ever issued for a preview.
-    #[arg(long, requires = "vault_address", requires = "vault_token")]
+    /// Read the KV entries and folders that --values does not give from Vault, with your own token. Nothing is ever issued for a preview.
+    #[arg(long)]
     from_vault: bool,
 
     /// The address of Vault.
@@ -69,6 +70,10 @@ pub struct Render {
     /// PEM certificates of the authorities that Vault's certificate may be from, instead of the machine's.
     #[arg(long, env = "VAULT_CACERT", value_name = "FILE")]
     ca_file: Option<PathBuf>,
+
+    /// The name to expect in Vault's certificate, instead of that of the address.
+    #[arg(long, env = "VAULT_TLS_SERVER_NAME", value_name = "NAME")]
+    tls_server_name: Option<String>,
 
     /// Let the address be plain http. For a server on this machine only: it shows your token to the network.
     #[arg(long)]
@@ -99,9 +104,11 @@ impl Render {
                         .write_all(text.as_bytes())
                         .context("print")?;
                 }
-                Err(refused) => {
-                    let (reason, message) = (refused.reason.as_str(), refused.message);
-                    super::complain(&anyhow::anyhow!("{object}: {reason}: {message}"));
+                Err(all) => {
+                    for refused in all {
+                        let (reason, message) = (refused.reason.as_str(), refused.message);
+                        super::complain(&anyhow::anyhow!("{object}: {reason}: {message}"));
+                    }
                     code = ExitCode::FAILURE;
                 }
             }
@@ -124,21 +131,29 @@ impl Render {
     }
 
     fn server(&self) -> anyhow::Result<Option<Server>> {
-        let (true, Some(address), Some(token)) =
-            (self.from_vault, &self.vault_address, &self.vault_token)
-        else {
+        if !self.from_vault {
             return Ok(None);
-        };
+        }
+        let set = |value: &Option<String>| value.clone().filter(|text| !text.trim().is_empty());
+        let address = set(&self.vault_address).context(
+            "--from-vault needs the address of Vault: set VAULT_ADDR, such as https://vault.example.com:8200",
+        )?;
+        let token = set(&self.vault_token).context(
+            "--from-vault needs your own token: set VAULT_TOKEN, such as VAULT_TOKEN=\"$(vault print token)\"",
+        )?;
         let ca = self.ca_file.as_ref().map(|path| {
-            std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+            std::fs::read_to_string(path).with_context(|| {
+                format!(
+                    "read {}, which --ca-file or VAULT_CACERT names",
+                    path.display()
+                )
+            })
         });
-        let token = SecretText::new(token.clone());
-        let namespace = &self.vault_namespace;
         Server::new(
-            address,
-            namespace,
-            ca.transpose()?,
-            token,
+            &address,
+            &self.vault_namespace,
+            (ca.transpose()?, set(&self.tls_server_name)),
+            SecretText::new(token.trim().to_owned()),
             self.allow_plain_http,
         )
         .map(Some)

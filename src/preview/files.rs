@@ -2,32 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::schema::Schema;
 use crate::api::{TEMPLATE_LABEL, VaultSecret};
 use crate::cluster::templates::TemplateTexts;
 use crate::reconcile::offline::TemplateMaps;
 
+/// The version of the API that is read here.
+const VERSION: &str = "vaultbridge.dev/v1alpha1";
+
 /// What the files hold.
 pub struct Files {
-    /// The VaultSecrets, in their order.
+    /// The VaultSecrets and VaultConnections, in their order.
     pub objects: Vec<Found>,
     /// The ConfigMaps with templates.
     pub templates: Templates,
 }
 
-/// A VaultSecret of a file.
+/// An object of a file.
 pub struct Found {
-    /// The object.
-    pub object: VaultSecret,
-    /// Fields that no VaultSecret has, each with its path.
-    pub strange: Vec<String>,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace, or empty.
+    pub namespace: String,
+    /// What stands there, or all that the API server would refuse.
+    pub content: Result<Content, Vec<String>>,
+}
+
+/// What an object is.
+pub enum Content {
+    /// It becomes a Secret.
+    Secret(Box<VaultSecret>),
+    /// There is no more to say of it.
+    Connection,
 }
 
 /// ConfigMaps with templates, by namespace and name.
@@ -37,10 +53,9 @@ pub struct Templates(BTreeMap<String, TemplateMaps>);
 impl Found {
     /// `namespace/name`, or the name alone.
     pub fn place(&self) -> String {
-        let meta = &self.object.metadata;
-        let name = meta.name.as_deref().unwrap_or_default();
-        match meta.namespace.as_deref().unwrap_or_default() {
-            "" => name.to_owned(),
+        let name = &self.name;
+        match self.namespace.as_str() {
+            "" => name.clone(),
             namespace => format!("{namespace}/{name}"),
         }
     }
@@ -56,6 +71,7 @@ impl Templates {
 
 /// Reads the files. Kinds that are nobody's business here are passed over.
 pub fn read(paths: &[PathBuf]) -> anyhow::Result<Files> {
+    let mut schemas = Schema::all()?;
     let mut files = Files {
         objects: Vec::new(),
         templates: Templates::default(),
@@ -63,13 +79,25 @@ pub fn read(paths: &[PathBuf]) -> anyhow::Result<Files> {
     for path in paths {
         let text = text(path)?;
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text)
-            .map_err(|error| anyhow::anyhow!("read {}: {error}", path.display()))?;
+            .map_err(|error| anyhow::anyhow!("read {}: {}", path.display(), no_yaml(&error)))?;
         for document in documents {
-            let taken = take(&document, &mut files);
+            let taken = take(document, &mut schemas, &mut files);
             taken.with_context(|| format!("read {}", path.display()))?;
         }
     }
     Ok(files)
+}
+
+/// Where a file is no YAML. The words of the parser would show lines of the file, and there may be a Secret beside the objects.
+fn no_yaml(error: &serde_saphyr::Error) -> String {
+    let place = error.location().map(|place| {
+        let (line, column) = (place.line(), place.column());
+        format!(" at line {line}, column {column}")
+    });
+    let place = place.unwrap_or_default();
+    format!(
+        "it is no YAML{place}, or a field stands there twice; correct that, with quotes around what begins with a sign"
+    )
 }
 
 /// The text of a file; `-` is standard input.
@@ -80,29 +108,42 @@ pub fn text(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     } else {
         fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text).map(drop))
     };
+    let is_text = !matches!(&read, Err(error) if error.kind() == ErrorKind::InvalidData);
+    ensure!(
+        is_text,
+        "read {}: it is no text in UTF-8; what is no text stands in Vault as Base64, and data[].decode makes bytes of it",
+        path.display()
+    );
     read.with_context(|| format!("read {}", path.display()))?;
     Ok(text)
 }
 
-fn take(document: &Value, files: &mut Files) -> anyhow::Result<()> {
-    let version = document["apiVersion"].as_str().unwrap_or_default();
-    match (version, document["kind"].as_str().unwrap_or_default()) {
-        ("v1", "List") => {
-            let mut items = document["items"].as_array().into_iter().flatten();
-            items.try_for_each(|item| take(item, files))
+fn take(document: Value, schemas: &mut [Schema], files: &mut Files) -> anyhow::Result<()> {
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    let version = text("/apiVersion").unwrap_or_default();
+    match (version, text("/kind").unwrap_or_default()) {
+        (_, "List") => {
+            let items = document["items"].as_array().cloned().unwrap_or_default();
+            let mut items = items.into_iter();
+            items.try_for_each(|item| take(item, schemas, files))
         }
         ("v1", "ConfigMap") => {
-            take_config_map(document, &mut files.templates);
+            take_config_map(&document, &mut files.templates);
             Ok(())
         }
-        (version, "VaultSecret") if version.starts_with("vaultbridge.dev/") => {
-            files.objects.push(vault_secret(document)?);
+        (version, kind) => {
+            let kind = kind.to_owned();
+            let Some(schema) = schemas.iter_mut().find(|schema| schema.kind() == kind) else {
+                return Ok(());
+            };
+            if version != VERSION {
+                bail!(
+                    "a {kind} of {version:?} is not one of Vaultbridge; here apiVersion is {VERSION}"
+                );
+            }
+            files.objects.push(found(document, schema)?);
             Ok(())
         }
-        (version, "VaultSecret") => bail!(
-            "a VaultSecret of {version:?} is of another operator; here apiVersion is vaultbridge.dev/v1alpha1"
-        ),
-        _ => Ok(()),
     }
 }
 
@@ -122,37 +163,30 @@ fn take_config_map(document: &Value, templates: &mut Templates) {
     of_namespace.insert(text(&meta["name"]), Arc::new(texts));
 }
 
-fn vault_secret(document: &Value) -> anyhow::Result<Found> {
-    let name = document["metadata"]["name"].as_str().unwrap_or_default();
+fn found(mut document: Value, schema: &mut Schema) -> anyhow::Result<Found> {
+    let kind = schema.kind().to_owned();
+    let text = |field: &str| {
+        let text = document["metadata"][field].as_str();
+        text.unwrap_or_default().to_owned()
+    };
+    let (name, namespace) = (text("name"), text("namespace"));
     if name.is_empty() {
-        bail!("a VaultSecret has no metadata.name");
+        bail!("a {kind} has no metadata.name; give it one");
     }
-    let name = name.to_owned();
-    let object: VaultSecret = serde_json::from_value(document.clone())
-        .with_context(|| format!("read VaultSecret {name}"))?;
-    let mut strange = Vec::new();
-    // What was read and is not there when it is written again, nobody knows.
-    let known = serde_json::to_value(&object.spec).context("compare the fields")?;
-    unknown("spec", &document["spec"], &known, &mut strange);
-    Ok(Found { object, strange })
-}
-
-fn unknown(path: &str, written: &Value, known: &Value, strange: &mut Vec<String>) {
-    match (written, known) {
-        (Value::Object(written), Value::Object(known)) => {
-            for (name, value) in written.iter().filter(|(_, value)| !value.is_null()) {
-                let path = format!("{path}.{name}");
-                match known.get(name) {
-                    Some(known) => unknown(&path, value, known, strange),
-                    None => strange.push(path),
-                }
-            }
+    let problems = schema.check(&mut document)?;
+    let content = match kind.as_str() {
+        _ if !problems.is_empty() => Err(problems),
+        "VaultSecret" => {
+            let object = serde_json::from_value(document);
+            let object = object.with_context(|| format!("read {kind} {name}"))?;
+            Ok(Content::Secret(Box::new(object)))
         }
-        (Value::Array(written), Value::Array(known)) => {
-            for (index, (written, known)) in written.iter().zip(known).enumerate() {
-                unknown(&format!("{path}[{index}]"), written, known, strange);
-            }
-        }
-        _ => {}
-    }
+        _ => Ok(Content::Connection),
+    };
+    Ok(Found {
+        kind,
+        name,
+        namespace,
+        content,
+    })
 }

@@ -8,32 +8,20 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
-use super::failure::{Failure, Retry};
+use super::failure::Failure;
 use super::folders::FolderJob;
 use super::found::{FolderEntry, FolderFound, choose};
 use super::reading::{self, Located, Need, Terms, locate, log_in, log_in_again};
-use super::refusals::Refusal;
+use super::refusals::{self, Refusal};
 use super::resolve::Job;
 use super::source_job::{SourceJob, full_path, shown_path};
-use crate::api::Reason;
+use super::walk::{self, bounded};
 use crate::vault::{
     self, Detailed, Entries, FolderKey, KvOutcome, KvVersion, Listed, Listing, Plain, Token, Told,
 };
 
 /// How many entries of one folder are asked for at once, so that others come in between.
 const AT_ONCE: usize = 8;
-
-/// The most names that a folder may have, taken or not.
-const MAX_NAMES: usize = 10_000;
-
-/// The most folders that are listed one by one for one source.
-const MAX_FOLDERS: usize = 250;
-
-/// How deep folders below a folder are followed.
-const MAX_DEPTH: usize = 16;
-
-/// The most bytes that the values of a folder may have together, on their way into a Secret that holds an eighth of it.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// So long before and after the time of a deletion, by our clock, which may be wrong, it is the server that tells whether it has come.
 const DOUBT: SignedDuration = SignedDuration::from_hours(24);
@@ -62,8 +50,8 @@ pub async fn read(
         let Some(entry) = entry else { continue };
         let value = entry.value.as_ref();
         bytes += value.map_or(0, |secret| secret.data.expose().len());
-        if bytes > MAX_BYTES {
-            return Err(too_large(source));
+        if bytes > refusals::folder::MAX_BYTES {
+            return Err(refusals::folder::too_large(source));
         }
         entries.push(entry);
     }
@@ -87,14 +75,6 @@ fn tell_others(job: &Job, source: &SourceJob, found: &FolderFound, context: &Con
     for entry in &found.entries {
         context.nudge_others(&job.key, &full_path(&source.entry(&entry.name)));
     }
-}
-
-fn too_large(source: &SourceJob) -> Failure {
-    let (name, path) = (&source.name, shown_path(source));
-    let message = format!(
-        "source {name}: the entries of folder {path} have more than {MAX_BYTES} bytes together; take fewer with spec.sources[{name}].kvFolder.include and exclude"
-    );
-    Failure::new(Reason::SecretTooLarge, message).retried(Retry::Interval)
 }
 
 /// What a list says of an entry at this time.
@@ -265,7 +245,7 @@ async fn list_at(
         || listings.is_plain(&of_mount)
         || listings.is_plain(&of_folder);
     if is_plain {
-        return walk(located, token, job, key.recursive).await;
+        return walk_at(located, token, job, key.recursive).await;
     }
     let detailed = vault::list_detailed(
         &job.client,
@@ -276,18 +256,18 @@ async fn list_at(
         key.recursive,
     );
     match detailed.await {
-        Ok(Detailed::Found(entries)) => bounded(entries),
-        Ok(Detailed::Absent) => match walk(located, token, job, key.recursive).await {
+        Ok(Detailed::Found(entries)) => Ok(bounded(entries)?),
+        Ok(Detailed::Absent) => match walk_at(located, token, job, key.recursive).await {
             Err(refusal) if refusal.is_forbidden() => Ok(Entries::new()),
             answered => answered,
         },
         Ok(Detailed::Unsupported) => {
-            let entries = walk(located, token, job, key.recursive).await?;
+            let entries = walk_at(located, token, job, key.recursive).await?;
             listings.set_plain(of_mount);
             Ok(entries)
         }
         Err(vault::Error::Forbidden { .. }) => {
-            let entries = walk(located, token, job, key.recursive).await?;
+            let entries = walk_at(located, token, job, key.recursive).await?;
             listings.set_plain(of_folder);
             Ok(entries)
         }
@@ -299,70 +279,16 @@ async fn list_at(
 }
 
 /// The names of the entries, folder by folder.
-async fn walk(
+async fn walk_at(
     located: &Located,
     token: &Token,
     job: &Job,
     recursive: bool,
 ) -> Result<Entries, Refusal> {
-    let mut entries = Entries::new();
-    let mut folders = vec![String::new()];
-    let mut asked = 0;
-    while let Some(folder) = folders.pop() {
-        asked += 1;
-        if asked > MAX_FOLDERS {
-            return Err(Refusal::Unbounded(format!(
-                "more than {MAX_FOLDERS} folders"
-            )));
-        }
-        let path = [located.path.as_str(), &folder].join("/");
-        let list = vault::list(
-            &job.client,
-            &job.vault_namespace,
-            &token.value,
-            &located.mount,
-            path.trim_matches('/'),
-        );
-        let names = list.await.map_err(|error| Refusal::List {
-            below: folder.clone(),
-            error,
-        })?;
-        let names = names.unwrap_or_default();
-        if names.len().saturating_mul(folder.len()) > MAX_NAMES_BYTES {
-            let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
-            return Err(Refusal::Unbounded(what));
-        }
-        for name in names {
-            let is_folder = name.ends_with('/');
-            let name = format!("{folder}{name}");
-            if !is_folder {
-                entries.push((name, Listed::Name));
-            } else if recursive {
-                if name.matches('/').count() > MAX_DEPTH {
-                    let what = format!("folders more than {MAX_DEPTH} deep");
-                    return Err(Refusal::Unbounded(what));
-                }
-                folders.push(name);
-            }
-        }
-        entries = bounded(entries)?;
-    }
-    Ok(entries)
-}
-
-/// Names stand behind those of their folders, so few bytes of a reply may become many.
-const MAX_NAMES_BYTES: usize = 2 * 1024 * 1024;
-
-fn bounded(entries: Entries) -> Result<Entries, Refusal> {
-    let bytes: usize = entries.iter().map(|(name, _)| name.len()).sum();
-    if bytes > MAX_NAMES_BYTES {
-        let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
-        return Err(Refusal::Unbounded(what));
-    }
-    if entries.len() > MAX_NAMES {
-        return Err(Refusal::Unbounded(format!("more than {MAX_NAMES} entries")));
-    }
-    Ok(entries)
+    let (mount, path) = (&located.mount, &located.path);
+    let (client, namespace) = (&job.client, &job.vault_namespace);
+    let walked = walk::walk(client, namespace, &token.value, mount, path, recursive);
+    Ok(walked.await?)
 }
 
 #[cfg(test)]

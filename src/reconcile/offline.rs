@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use super::build::{self, Document};
 use super::failure::Failure;
+use super::found::{FolderEntry, FolderFound, Value, choose};
 use super::issued;
 use super::mapping::mapping;
 pub use super::observe::TemplateMaps;
+use super::refusals::folder as refusals;
 use super::resolve::{self, DestinationJob};
-use super::source_job::{SourceJob, SourceKind, sources};
+use super::settle::nothing_in;
+use super::source_job::{SourceJob, SourceKind, shown_path, sources};
 use crate::api::{MANAGED_BY, MANAGER, Reason, VaultSecret};
 use crate::cluster::Key;
 use crate::render::Mapping;
 use crate::schedule::parse_duration;
 use crate::sensitive::{SecretData, SecretJson};
-use crate::vault::KvVersion;
+use crate::vault::{Entries, KvSecret, KvVersion};
 
 /// Why there is no Secret: the words of the condition that the object would have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,6 @@ pub struct Plan {
 }
 
 /// One source whose value is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Its name.
     pub name: String,
@@ -46,12 +48,11 @@ pub struct Wanted {
 }
 
 /// What a source is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Of {
     /// One entry of a KV engine.
     Entry(Place),
-    /// All entries of a folder.
-    Folder,
+    /// The entries of a folder.
+    Folder(Folder),
     /// What Vault would have to issue.
     Issued,
 }
@@ -68,6 +69,20 @@ pub struct Place {
     /// The version to read; 0 is the newest.
     pub version: u64,
 }
+
+/// A folder of a KV engine.
+pub struct Folder(SourceJob);
+
+/// The value of a source.
+pub enum Given {
+    /// One document.
+    One(SecretJson),
+    /// The entries of a folder.
+    Many(Entered),
+}
+
+/// Entries of a folder that go into the Secret.
+pub struct Entered(Value);
 
 /// The Secret that would be written.
 pub struct Rendered {
@@ -95,22 +110,10 @@ pub fn plan(object: &VaultSecret, templates: &TemplateMaps) -> Result<Plan, Refu
     let (read, issued) = sources(object)?;
     issued::lease(object)?;
     let read = read.into_iter().map(|source| {
-        let SourceJob {
-            name,
-            optional,
-            mount,
-            engine,
-            path,
-            kind,
-        } = source;
-        let of = match kind {
-            SourceKind::Folder(_) => Of::Folder,
-            SourceKind::Entry { version } => Of::Entry(Place {
-                mount,
-                engine,
-                path,
-                version,
-            }),
+        let (name, optional) = (source.name.clone(), source.optional);
+        let of = match source.kind {
+            SourceKind::Folder(_) => Of::Folder(Folder(source)),
+            SourceKind::Entry { .. } => Of::Entry(Place::of(&source)),
         };
         Wanted { name, optional, of }
     });
@@ -129,6 +132,87 @@ pub fn plan(object: &VaultSecret, templates: &TemplateMaps) -> Result<Plan, Refu
     })
 }
 
+impl Place {
+    fn of(source: &SourceJob) -> Self {
+        Self {
+            mount: source.mount.clone(),
+            engine: source.engine,
+            path: source.path.clone(),
+            version: source.version(),
+        }
+    }
+}
+
+impl Folder {
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        Place::of(&self.0)
+    }
+
+    /// The path by which a person knows it.
+    pub fn path(&self) -> String {
+        shown_path(&self.0)
+    }
+
+    /// Whether the entries of folders below it belong to it.
+    pub fn is_recursive(&self) -> bool {
+        matches!(&self.0.kind, SourceKind::Folder(folder) if folder.recursive)
+    }
+
+    /// The names of the entries that are taken of those there are, in their order.
+    pub fn choose(&self, there: &Entries) -> Result<Vec<String>, Refused> {
+        let SourceKind::Folder(folder) = &self.0.kind else {
+            return Ok(Vec::new());
+        };
+        let chosen = choose(&self.0, folder, there)?;
+        let mut names: Vec<String> = chosen.into_iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// There is more than is looked through.
+    pub fn unbounded(&self, what: &str) -> Refused {
+        refusals::unbounded(&self.0, what).into()
+    }
+
+    /// Puts together what was found of `listed` entries: those taken, `None` where one was deleted. Nothing at all is an error, unless the source may be absent.
+    pub fn fill(
+        &self,
+        listed: usize,
+        taken: Vec<(String, Option<SecretJson>)>,
+    ) -> Result<Option<Given>, Refused> {
+        let SourceKind::Folder(folder) = &self.0.kind else {
+            return Ok(None);
+        };
+        let chosen = taken.len();
+        let entries = taken.into_iter().filter_map(|(name, data)| {
+            let value = KvSecret {
+                data: data?,
+                version: None,
+                created_time: None,
+            };
+            Some(FolderEntry {
+                name,
+                fingerprint: Arc::default(),
+                value: Some(Arc::new(value)),
+            })
+        });
+        let found = FolderFound {
+            listed,
+            chosen,
+            entries: entries.collect(),
+        };
+        match found.value(folder) {
+            Some(value) if value.bytes() > refusals::MAX_BYTES => {
+                Err(refusals::too_large(&self.0).into())
+            }
+            Some(value) => Ok(Some(Given::Many(Entered(value)))),
+            None if self.0.optional => Ok(None),
+            None => Err(nothing_in(&self.0, listed, chosen).into()),
+        }
+    }
+}
+
 impl Plan {
     /// The sources, in their order.
     pub fn wanted(&self) -> &[Wanted] {
@@ -136,10 +220,13 @@ impl Plan {
     }
 
     /// Makes the Secret. A source without a value contributes nothing, if it may.
-    pub fn make(self, mut values: BTreeMap<String, SecretJson>) -> Result<Rendered, Refused> {
+    pub fn make(self, mut values: BTreeMap<String, Given>) -> Result<Rendered, Refused> {
         let mut documents = Vec::with_capacity(self.wanted.len());
         for Wanted { name, optional, .. } in self.wanted {
-            let value = values.remove(&name).map(Arc::new).map(Document::Issued);
+            let value = values.remove(&name).map(|value| match value {
+                Given::One(json) => Document::Issued(Arc::new(json)),
+                Given::Many(Entered(value)) => Document::Read(value),
+            });
             if value.is_none() && !optional {
                 let message = format!("source {name} has no value");
                 return Err(Failure::new(Reason::PathNotFound, message).into());

@@ -10,6 +10,7 @@ use super::issued::{IssuedJob, Kind, SecretParameter};
 use super::pki;
 use super::resolve::Job;
 use super::source_job::{SourceJob, full_path};
+use super::walk::WalkError;
 use crate::api::Reason;
 use crate::cluster::WriteError;
 use crate::cluster::tokens::TokenError;
@@ -35,6 +36,15 @@ pub enum Refusal {
     },
     /// A folder holds more than is looked through.
     Unbounded(String),
+}
+
+impl From<WalkError> for Refusal {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::List { below, error } => Self::List { below, error },
+            WalkError::Unbounded(what) => Self::Unbounded(what),
+        }
+    }
 }
 
 impl Refusal {

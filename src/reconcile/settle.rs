@@ -314,6 +314,15 @@ fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure 
     Failure::new(reason, format!("source {}: {what}", source.name))
 }
 
+/// A folder that is read for the first time brings nothing.
+pub fn nothing_in(source: &SourceJob, listed: usize, chosen: usize) -> Failure {
+    let what = empty(&shown_path(source), listed, chosen, false);
+    Failure::new(
+        Reason::PathNotFound,
+        format!("source {}: {what}", source.name),
+    )
+}
+
 /// Why a folder brings nothing, and what mends it.
 fn empty(folder: &str, listed: usize, chosen: usize, existed: bool) -> String {
     // Of what was there, an optional source would take the keys away.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Tenant;
 use crate::objects;
+use crate::program::call;
 
 /// What a person may get wrong about one field, and the words that a refusal of it must have.
 #[derive(Debug, Deserialize)]
@@ -54,6 +55,7 @@ impl Tenant {
         let mistakes: Vec<Mistakes> =
             serde_saphyr::from_str(mistakes).context("read the mistakes")?;
         let mut wrong = String::new();
+        let mut refused = Vec::new();
         for Mistakes { at, bad, says } in mistakes {
             for value in bad {
                 let mut object = good.clone();
@@ -67,12 +69,50 @@ impl Tenant {
                         "{at} = {value}\n  should say {says:?}\n  but is {code}: {message}"
                     )?;
                 }
+                let field = says.first().cloned().unwrap_or_default();
+                let field = field.replace("unknown field", "is no field of");
+                refused.push((object, field));
             }
         }
+        self.preview_refuses(refused, &mut wrong).await?;
         ensure!(
             wrong.is_empty(),
             "not refused, or not in these words:\n{wrong}"
         );
+        Ok(())
+    }
+
+    /// `vaultbridge render` says so of each of the objects, with the field.
+    async fn preview_refuses(
+        &self,
+        objects: Vec<(Value, String)>,
+        wrong: &mut String,
+    ) -> Result<()> {
+        let file = std::env::temp_dir().join(format!("vaultbridge-refused-{}", self.name()));
+        let mut text = String::new();
+        let mut wanted = Vec::new();
+        for (index, (mut object, field)) in objects.into_iter().enumerate() {
+            let name = format!("bad-{index}");
+            object["metadata"]["name"] = name.clone().into();
+            writeln!(text, "---\n{object}")?;
+            wanted.push((format!("{name}: InvalidSpec: "), field, object));
+        }
+        // What YAML does not take as it is.
+        std::fs::write(&file, text.replace('\u{7f}', "\\u007f"))?;
+        let path = file.display().to_string();
+        let ending = call::<&str>(&["render", "--file", &path], &[]).await;
+        std::fs::remove_file(&file)?;
+        let ending = ending?;
+        ensure!(ending.code == Some(1), "vaultbridge render: {ending:?}");
+        for (name, field, object) in wanted {
+            let mut lines = ending.output.lines().filter(|line| line.contains(&name));
+            if !lines.any(|line| line.contains(field.trim_end_matches(':'))) {
+                writeln!(
+                    wrong,
+                    "vaultbridge render does not refuse {field} of {object}"
+                )?;
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! `vaultbridge render` makes of files what the operator makes in a cluster, and says by its exit code whether that works.
 
+mod broken;
+mod folders;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::certificates::Authority;
 use vaultbridge_e2e::operator::project;
 use vaultbridge_e2e::program::{Ending, call};
-use vaultbridge_e2e::{objects, run, says};
+use vaultbridge_e2e::{Tenant, objects, run, says};
 
 /// A folder of this test's own.
 struct Files(PathBuf);
@@ -36,6 +39,7 @@ impl Drop for Files {
     }
 }
 
+/// No environment.
 const NOTHING: &[(&str, &str)] = &[];
 
 fn example(name: &str) -> String {
@@ -60,6 +64,38 @@ async fn render(files: &Files, spec: &str, values: &Value, more: &[&str]) -> Res
     let values = files.put("values.json", &values.to_string())?;
     let args = ["render", "--file", &file, "--values", &values];
     call(&[&args, more].concat(), NOTHING).await
+}
+
+/// The same, of what the tenant's server has.
+async fn from_vault(t: &Tenant, files: &Files, spec: &str) -> Result<Ending> {
+    let file = files.put("object.yaml", &object(spec))?;
+    let environment = [
+        ("VAULT_ADDR", t.vault().address().to_owned()),
+        ("VAULT_TOKEN", t.vault().root_token().to_owned()),
+        ("VAULT_CACERT", files.put("ca.pem", &t.vault().ca())?),
+    ];
+    let args = [
+        "render",
+        "-f",
+        &file,
+        "--from-vault",
+        "--show-values",
+        "-o",
+        "json",
+        "--allow-plain-http",
+    ];
+    call(&args, &environment).await
+}
+
+/// The values that were printed, in the form of a Secret.
+fn data_of(ending: &Ending) -> Result<Value> {
+    let rendered: Value = serde_json::from_str(&ending.output).context("read the output")?;
+    let texts = rendered["stringData"].as_object().into_iter().flatten();
+    let encoded = texts.map(|(key, text)| {
+        let text = text.as_str().unwrap_or_default();
+        (key.clone(), STANDARD.encode(text).into())
+    });
+    Ok(Value::Object(encoded.collect()))
 }
 
 #[test]
@@ -132,7 +168,21 @@ fn the_exit_code_tells_an_object_that_cannot_be_from_files_that_cannot_be_read()
                 1,
                 vec!["spec.nonsense is no field"],
             ),
-            ("sources: 7".to_owned(), 2, vec!["read VaultSecret orders"]),
+            (
+                "sources: 7".to_owned(),
+                1,
+                vec!["spec.sources: must be a list, not a number"],
+            ),
+            (
+                format!(
+                    "{SOURCES}\ndestination: {{ immutable: true, creationPolicy: Merge, adoptionPolicy: Adopt }}"
+                ),
+                1,
+                vec![
+                    "shop/orders: InvalidSpec: spec.destination: immutable goes with creationPolicy: Create",
+                    "shop/orders: InvalidSpec: spec.destination: adoptionPolicy: Adopt takes over whole Secrets",
+                ],
+            ),
         ] {
             let ending = render(&files, &spec, &values, &[]).await?;
             assert_eq!(ending.code, Some(code), "{spec}\n{ending:?}");
@@ -232,19 +282,7 @@ fn what_it_reads_from_vault_with_ones_own_token_is_what_the_operator_writes() ->
         }
         let ending = call(&args, &environment).await?;
         assert_eq!(ending.code, Some(0), "{}", ending.output);
-        let rendered: Value = serde_json::from_str(&ending.output).context("read the output")?;
-        let encoded: serde_json::Map<String, Value> = rendered["stringData"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, text)| {
-                (
-                    key.clone(),
-                    STANDARD.encode(text.as_str().unwrap_or_default()).into(),
-                )
-            })
-            .collect();
-        assert_eq!(Value::Object(encoded), secret["data"]);
+        assert_eq!(data_of(&ending)?, secret["data"]);
 
         let missing = files.put("object.yaml", &object(&spec.replace("/app }", "/none }")))?;
         args[2] = &missing;
@@ -289,7 +327,7 @@ fn every_example_becomes_a_secret_without_a_cluster() -> Result<()> {
         let fields = json!({
             "username": "orders", "password": "correct horse", "color": "green", "secret_id": "id", "database": { "hosts": ["pg-0.shop"] },
             "certificate": pair.certificate, "private_key": pair.key, "key": pair.key, "issuing_ca": pair.certificate, "chain": pair.certificate,
-            "keystore": "AAEC", "jwk_secret": "AAEC", "db.host": "pg", "host": "mail.shop",
+            "token": "hvs.a", "flag": "on", "keystore": "AAEC", "jwk_secret": "AAEC", "db.host": "pg", "host": "mail.shop",
         });
         let values = |source: &Value| match &source["kvFolder"] {
             Value::Null => fields.clone(),
@@ -321,7 +359,10 @@ fn every_example_becomes_a_secret_without_a_cluster() -> Result<()> {
                     values(source),
                 )
             });
-            let members: serde_json::Map<String, Value> = members.collect();
+            let mut members: serde_json::Map<String, Value> = members.collect();
+            if name == "folder-flatten" {
+                members["parts"] = json!({ "db": { "password": "a" }, "smtp": { "host": "b" } });
+            }
             let values = files.put("values.json", &Value::Object(members).to_string())?;
             let ending = call(
                 &["render", "-f", &example(&name), "--values", &values],

@@ -32,6 +32,18 @@ pub fn unbounded(source: &SourceJob, what: &str) -> Failure {
     Failure::invalid(message).retried(Retry::Interval)
 }
 
+/// The most bytes that the values of a folder may have together, on their way into a Secret that holds an eighth of it.
+pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// They have more.
+pub fn too_large(source: &SourceJob) -> Failure {
+    let (name, path) = (&source.name, shown_path(source));
+    let message = format!(
+        "source {name}: the entries of folder {path} have more than {MAX_BYTES} bytes together; take fewer with spec.sources[{name}].kvFolder.include and exclude"
+    );
+    Failure::new(Reason::SecretTooLarge, message).retried(Retry::Interval)
+}
+
 /// The entries do not go together.
 pub fn together(name: &str, error: &FolderError) -> Failure {
     let reason = match error {
