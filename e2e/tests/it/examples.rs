@@ -1,5 +1,7 @@
 //! The examples in `deploy/examples` work: the API server accepts each, and what they promise comes about.
 
+mod rarer;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
@@ -53,6 +55,7 @@ fn example(t: &Tenant, name: &str) -> Result<Vec<Value>> {
                 let path = kv["path"].as_str().unwrap_or_default();
                 match path.strip_prefix("secret/") {
                     Some(below) => kv["path"] = format!("{}/{below}", t.name()).into(),
+                    None if kv["mount"] == "secret" => kv["mount"] = t.name().into(),
                     None => kv["mount"] = v1_mount(t).into(),
                 }
             }
