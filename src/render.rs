@@ -10,12 +10,13 @@ pub mod folder;
 mod mapping;
 mod names;
 mod rename;
+mod sound;
 pub mod template;
 
 pub use decode::{Decode, DecodeProblem};
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
-pub use names::{Names, WordingError};
+pub use names::{EFFORT, Names, WordingError};
 pub use rename::{Case, Selection, Wording};
 pub use template::Template;
 

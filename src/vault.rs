@@ -26,7 +26,7 @@ mod transport;
 pub use client::{Client, Health, Observer};
 pub use engine::{KvVersion, Mount, MountError, Mounts};
 pub use error::Error;
-pub use folder::{Detailed, Listed, list, list_detailed};
+pub use folder::{Detailed, Lacking, Listed, list, list_detailed};
 pub use issued::{
     Ask, AskMethod, AskResult, Issued, Lease, LeaseGrant, LeaseRefusal, issue, renew_lease,
 };

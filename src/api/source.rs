@@ -9,10 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::bounded::BoundedText;
 
 mod folder;
+mod path;
 mod pki;
 mod write;
 
 pub use folder::KvFolderSource;
+use path::{
+    AS_IT_IS, AS_IT_IS_FIX, MOUNT, MOUNT_FIX, NO_DOTS, NO_DOTS_FIX, NO_EMPTY_SEGMENT,
+    NO_EMPTY_SEGMENT_FIX, NO_SYSTEM_MOUNT, NO_SYSTEM_MOUNT_FIX,
+};
 pub use pki::{
     KeyAlgorithm, NO_KEY_FORMAT, ONE_KEY, PKI_FIELDS_FIX, PkiSource, PrivateKey, SIZE_WITH_ECDSA,
 };
@@ -69,18 +74,17 @@ pub struct KvSource {
     /// The path as in the vault CLI, mount first; or below the mount, if mount is set.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.endsWith('/')").message("must not start or end with a slash"))]
-    #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\\\\\x00-\\x1f\\x7f]')").message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped"))]
+    #[x_kube(validation = Rule::new(NO_EMPTY_SEGMENT).message(NO_EMPTY_SEGMENT_FIX))]
+    #[x_kube(validation = Rule::new(NO_DOTS).message(NO_DOTS_FIX))]
+    #[x_kube(validation = Rule::new(AS_IT_IS).message(AS_IT_IS_FIX))]
     pub path: String,
 
     /// The mount of the engine. Set it, and engineVersion, to spare the look-up of the mount.
     #[serde(default)]
     #[schemars(length(max = 256))]
-    #[x_kube(validation = Rule::new(r"self == '' || self.matches('^[^/%?#\\\\\\x00-\\x1f\\x7f]+(/[^/%?#\\\\\\x00-\\x1f\\x7f]+)*$')")
-        .message("must be a mount such as secret or teams/shop, without slashes at the ends and without %, ?, #, \\ or control characters"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s in ['sys', 'auth', 'identity', 'cubbyhole'])").message("must be the mount of a KV engine, not sys, auth, identity or cubbyhole"))]
+    #[x_kube(validation = Rule::new(MOUNT).message(MOUNT_FIX))]
+    #[x_kube(validation = Rule::new(NO_DOTS).message(NO_DOTS_FIX))]
+    #[x_kube(validation = Rule::new(NO_SYSTEM_MOUNT).message(NO_SYSTEM_MOUNT_FIX))]
     pub mount: String,
 
     /// Version of the engine. Auto asks Vault.
@@ -112,9 +116,9 @@ pub struct ReadSource {
     /// The path as in the vault CLI, such as `database/creds/orders`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.contains('/') && !self.startsWith('/') && !self.endsWith('/')").message("must be a path with its mount in front, such as database/creds/orders, without a slash at its start or end"))]
-    #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\\\\\x00-\\x1f\\x7f]')").message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped, and what follows a ? as parameters"))]
+    #[x_kube(validation = Rule::new(NO_EMPTY_SEGMENT).message(NO_EMPTY_SEGMENT_FIX))]
+    #[x_kube(validation = Rule::new(NO_DOTS).message(NO_DOTS_FIX))]
+    #[x_kube(validation = Rule::new(AS_IT_IS).message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped, and what follows a ? as parameters"))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)(sys|cubbyhole)/')").message("must not lead to sys/ or cubbyhole/"))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)auth/token/')").message("must not lead to auth/token/: the Secret would hold the operator's own session"))]
     pub path: String,

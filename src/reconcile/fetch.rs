@@ -23,6 +23,9 @@ const SHARED_FOR: Duration = Duration::from_secs(30);
 /// How old it may be where a person is waiting: somebody edited the object, or mends what failed.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
+/// The same where what failed is tried again without an interval.
+const RETRIED_FOR: Duration = Duration::from_mins(5);
+
 /// How long an answer may take before the connection is suspected.
 const SLOW: Duration = Duration::from_secs(3);
 
@@ -42,6 +45,7 @@ pub async fn fetch(
     let readings = job.sources.iter().map(|source| {
         let terms = Terms {
             max_age: max_age(job, source, trigger),
+            regular: regular(job, trigger),
             useful: useful(job),
             told: None,
             known: before.fingerprint(job, source),
@@ -109,9 +113,7 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
     }
     let interval = job.interval.unwrap_or(SHARED_FOR);
     match trigger {
-        Trigger::RefreshDue => interval
-            .mul_f64(1.0 - f64::from(job.jitter_percent) / 100.0)
-            .mul_f64(0.95),
+        Trigger::RefreshDue => shortest(job, interval),
         Trigger::FirstSync
         | Trigger::TargetMissing
         | Trigger::TargetChanged
@@ -122,6 +124,23 @@ fn max_age(job: &Job, source: &SourceJob, trigger: Trigger) -> Duration {
         // Whoever asks has seen that something is out of date, perhaps in the last reading.
         Trigger::Requested => Duration::ZERO,
     }
+}
+
+/// Where an attempt after a failure is not the first to ask for something, so old may be what tells it what to ask for: as old as at a poll.
+fn regular(job: &Job, trigger: Trigger) -> Duration {
+    match trigger {
+        Trigger::Retry(waited) if !waited.is_zero() => {
+            shortest(job, job.interval.unwrap_or(RETRIED_FOR))
+        }
+        _ => Duration::ZERO,
+    }
+}
+
+/// A little less than the shortest pause between two polls.
+fn shortest(job: &Job, interval: Duration) -> Duration {
+    interval
+        .mul_f64(1.0 - f64::from(job.jitter_percent) / 100.0)
+        .mul_f64(0.95)
 }
 
 /// For how long this object may come back to compare: until its next poll, which may be late; without polls, some day.

@@ -41,7 +41,7 @@ pub fn folder_job(name: &str, folder: &KvFolderSource) -> Result<(FolderJob, Str
         list.iter().map(|text| text.0.clone()).collect()
     };
     let (include, exclude) = (texts(include), texts(exclude));
-    let names = Names::new(&include, &exclude).map_err(|error| invalid(error.to_string()))?;
+    let names = Names::of_many(&include, &exclude).map_err(|error| invalid(error.to_string()))?;
     let job = FolderJob {
         recursive: *recursive,
         names,

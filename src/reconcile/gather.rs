@@ -8,17 +8,16 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
+use super::choose::choose;
 use super::failure::Failure;
 use super::folders::FolderJob;
-use super::found::{FolderEntry, FolderFound, choose};
-use super::reading::{self, Located, Need, Terms, locate, log_in, log_in_again};
-use super::refusals::{self, Refusal};
+use super::found::{FolderEntry, FolderFound};
+use super::listing::{self, key};
+use super::reading::{self, Need, Terms};
+use super::refusals;
 use super::resolve::Job;
 use super::source_job::{SourceJob, full_path, shown_path};
-use super::walk::{self, bounded};
-use crate::vault::{
-    self, Detailed, Entries, FolderKey, KvOutcome, KvVersion, Listed, Listing, Plain, Token, Told,
-};
+use crate::vault::{FolderKey, KvOutcome, Listed, Listing, Told};
 
 /// How many entries of one folder are asked for at once, so that others come in between.
 const AT_ONCE: usize = 8;
@@ -35,14 +34,13 @@ pub async fn read(
     context: &Context,
 ) -> Result<FolderFound, Failure> {
     let key = key(job, source, folder);
-    let asked = Box::pin(ask(job, source, &key, context));
+    let differed = retry_failed(job, source, folder, &key, terms, context).await?;
     let ages = (terms.max_age, terms.useful);
-    let listed = context.listings.list(&key, ages, asked).await;
-    let (listing, differs) = listed.map_err(|refusal| refusal.failure(job, source))?;
-    let chosen = choose(source, folder, &listing.entries)?;
+    let (listing, differs) = listing::list(job, source, &key, ages, context).await?;
+    let chosen = choose(job, source, folder, &listing).await?;
     let readings: Vec<BoxFuture<'_, _>> = chosen
         .iter()
-        .map(|entry| read_entry(job, source, entry, terms, &listing, context).boxed())
+        .map(|entry| noted(job, source, entry, terms, &listing, context).boxed())
         .collect();
     let mut readings = stream::iter(readings).buffered(AT_ONCE);
     let (mut entries, mut bytes) = (Vec::with_capacity(chosen.len()), 0);
@@ -63,10 +61,48 @@ pub async fn read(
     let is_other = terms
         .known
         .is_some_and(|known| known != found.fingerprint());
-    if differs || (is_other && listing.is_untold()) {
+    if differs || differed || (is_other && listing.is_untold()) {
         tell_others(job, source, &found, context);
     }
     Ok(found)
+}
+
+/// Reads again those entries alone that could not be read, as long as the list is no older than any poll would have it: while one of them is refused, there is no use in
+/// reading all the others each time that somebody looks whether it still is. Tells whether the list was news.
+async fn retry_failed(
+    job: &Job,
+    source: &SourceJob,
+    folder: &FolderJob,
+    key: &FolderKey,
+    terms: Terms<'_>,
+    context: &Context,
+) -> Result<bool, Failure> {
+    if terms.regular <= terms.max_age || context.listings.failed(key).await.is_empty() {
+        return Ok(false);
+    }
+    let ages = (terms.regular, terms.useful);
+    let (listing, differs) = listing::list(job, source, key, ages, context).await?;
+    for name in listing.failed() {
+        let there = listing.entry(&name);
+        if let Some(entry) = there.filter(|_| folder.names.takes(&name)) {
+            noted(job, source, entry, terms, &listing, context).await?;
+        }
+    }
+    Ok(differs)
+}
+
+/// An entry, and a note of whether it could be read.
+async fn noted(
+    job: &Job,
+    source: &SourceJob,
+    entry: &(String, Listed),
+    terms: Terms<'_>,
+    listing: &Listing,
+    context: &Context,
+) -> Result<Option<FolderEntry>, Failure> {
+    let read = read_entry(job, source, entry, terms, listing, context).await;
+    listing.note(&entry.0, read.is_err());
+    read.map_err(|failure| refusals::folder::entry(source, failure))
 }
 
 /// Wakes those who read the folder, or one of its entries.
@@ -164,131 +200,6 @@ async fn read_entry(
         }),
         KvOutcome::Deleted { .. } | KvOutcome::Destroyed | KvOutcome::Absent => None,
     })
-}
-
-/// What the list is shared by.
-fn key(job: &Job, source: &SourceJob, folder: &FolderJob) -> FolderKey {
-    let reading = reading::key(job, source);
-    FolderKey {
-        identity: reading.identity,
-        namespace: reading.namespace,
-        mount: reading.mount,
-        engine: reading.engine,
-        path: reading.path,
-        recursive: folder.recursive,
-    }
-}
-
-/// One list, with one new login if the token turns out to be dead.
-async fn ask(
-    job: &Job,
-    source: &SourceJob,
-    key: &FolderKey,
-    context: &Context,
-) -> Result<Entries, Refusal> {
-    let token = log_in(job, context).await?;
-    match ask_with(&token, job, source, key, context).await {
-        Err(refusal) if refusal.is_forbidden() => {
-            let token = log_in_again(&token, refusal, job, context).await?;
-            ask_with(&token, job, source, key, context).await
-        }
-        answered => answered,
-    }
-}
-
-async fn ask_with(
-    token: &Token,
-    job: &Job,
-    source: &SourceJob,
-    key: &FolderKey,
-    context: &Context,
-) -> Result<Entries, Refusal> {
-    let located = locate(token, job, source, context).await?;
-    let entries = list_at(&located, token, job, key, context).await;
-    let doubtful = match &entries {
-        Err(Refusal::List { error, .. }) => matches!(error, vault::Error::NotFound { .. }),
-        // As with a path that is absent: a mount that was made anew without versions has no folder of that name.
-        Ok(entries) => entries.is_empty() && located.remembered,
-        Err(_) => false,
-    };
-    if let Some(found) = located.found.as_ref().filter(|_| doubtful) {
-        let (connection, namespace) = (&job.connection.identity, &job.vault_namespace);
-        context.mounts.doubt(connection, namespace, found);
-    }
-    if !matches!(&entries, Ok(entries) if entries.is_empty()) || !located.remembered {
-        return entries;
-    }
-    let anew = locate(token, job, source, context).await?;
-    if anew.mount == located.mount {
-        return entries;
-    }
-    list_at(&anew, token, job, key, context).await
-}
-
-/// The entries, with their versions if the server tells them and we may ask. What tells so is asked again in words that every server
-/// knows before anything follows from an absence.
-async fn list_at(
-    located: &Located,
-    token: &Token,
-    job: &Job,
-    key: &FolderKey,
-    context: &Context,
-) -> Result<Entries, Refusal> {
-    let (mount, listings) = (&located.mount, &context.listings);
-    let of_mount = Plain::Mount(
-        job.connection.identity.clone(),
-        job.vault_namespace.clone(),
-        mount.path.clone(),
-    );
-    let of_folder = Plain::Folder(Box::new(key.clone()));
-    let is_plain = mount.version == KvVersion::V1
-        || listings.is_plain(&of_mount)
-        || listings.is_plain(&of_folder);
-    if is_plain {
-        return walk_at(located, token, job, key.recursive).await;
-    }
-    let detailed = vault::list_detailed(
-        &job.client,
-        &job.vault_namespace,
-        &token.value,
-        mount,
-        &located.path,
-        key.recursive,
-    );
-    match detailed.await {
-        Ok(Detailed::Found(entries)) => Ok(bounded(entries)?),
-        Ok(Detailed::Absent) => match walk_at(located, token, job, key.recursive).await {
-            Err(refusal) if refusal.is_forbidden() => Ok(Entries::new()),
-            answered => answered,
-        },
-        Ok(Detailed::Unsupported) => {
-            let entries = walk_at(located, token, job, key.recursive).await?;
-            listings.set_plain(of_mount);
-            Ok(entries)
-        }
-        Err(vault::Error::Forbidden { .. }) => {
-            let entries = walk_at(located, token, job, key.recursive).await?;
-            listings.set_plain(of_folder);
-            Ok(entries)
-        }
-        Err(error) => Err(Refusal::List {
-            below: String::new(),
-            error,
-        }),
-    }
-}
-
-/// The names of the entries, folder by folder.
-async fn walk_at(
-    located: &Located,
-    token: &Token,
-    job: &Job,
-    recursive: bool,
-) -> Result<Entries, Refusal> {
-    let (mount, path) = (&located.mount, &located.path);
-    let (client, namespace) = (&job.client, &job.vault_namespace);
-    let walked = walk::walk(client, namespace, &token.value, mount, path, recursive);
-    Ok(walked.await?)
 }
 
 #[cfg(test)]

@@ -41,8 +41,7 @@ pub async fn preview(job: &Job, settled: &[Settling]) -> Result<(), Failure> {
 
 async fn render(job: &Job, mapping: Mapping, documents: Documents) -> Result<SecretData, Failure> {
     let values = documents.iter().filter_map(|(_, value)| value.as_ref());
-    let documents_bytes: usize = values.map(build::Document::bytes).sum();
-    let bytes = documents_bytes.saturating_add(mapping.weight());
+    let bytes = mapping.weight(values.map(build::Document::bytes).sum());
     let render = move || build::values(&mapping, &documents);
     heavy::work(&job.key.namespace, bytes, render).await
 }

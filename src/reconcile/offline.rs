@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build::{self, Document};
+use super::choose::choose_here;
 use super::failure::Failure;
-use super::found::{FolderEntry, FolderFound, Value, choose};
+use super::found::{FolderEntry, FolderFound, Value};
 use super::issued;
 use super::mapping::mapping;
 pub use super::observe::TemplateMaps;
@@ -164,7 +165,7 @@ impl Folder {
         let SourceKind::Folder(folder) = &self.0.kind else {
             return Ok(Vec::new());
         };
-        let chosen = choose(&self.0, folder, there)?;
+        let chosen = choose_here(&self.0, folder, there)?;
         let mut names: Vec<String> = chosen.into_iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         Ok(names)

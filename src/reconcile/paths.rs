@@ -29,8 +29,14 @@ pub fn check_folder(mount: &str, path: &str, plain: bool) -> Result<(), String> 
     check_kv(mount, path, plain)
 }
 
-/// Checks the name of an entry that Vault has listed. It may have what people are not to write, as it is encoded, but nothing that leads elsewhere.
+/// The most bytes that the name of an entry may have, folders included.
+const MAX_LISTED: usize = 1024;
+
+/// Checks the name of an entry or folder that Vault has listed. It may have what people are not to write, as it is encoded, but nothing that leads elsewhere.
 pub fn check_listed(name: &str) -> Result<(), &'static str> {
+    if name.len() > MAX_LISTED {
+        return Err("is longer than 1024 bytes");
+    }
     if name.split('/').any(str::is_empty) {
         return Err("has an empty segment");
     }

@@ -29,6 +29,8 @@ pub enum Need {
 pub struct Terms<'a> {
     /// How old it may be.
     pub max_age: Duration,
+    /// How old it may be at a poll: older than that, an attempt after a failure takes nothing for what is there.
+    pub regular: Duration,
     /// For how long this object may come back to compare.
     pub useful: Duration,
     /// What a list has just told of it.
@@ -48,6 +50,7 @@ pub async fn read(
 ) -> Result<KvOutcome, Failure> {
     let Terms {
         max_age,
+        regular: _,
         useful,
         told,
         known,

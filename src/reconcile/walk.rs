@@ -1,5 +1,7 @@
 //! A folder, listed name by name: what a pass does where the list tells no versions, and `vaultbridge render` always.
 
+use super::choose::shown;
+use super::paths;
 use crate::sensitive::SecretText;
 use crate::vault::{self, Client, Entries, Listed, Mount};
 
@@ -54,34 +56,57 @@ pub async fn walk(
             error,
         })?;
         let names = names.unwrap_or_default();
-        if names.len().saturating_mul(folder.len()) > MAX_NAMES_BYTES {
-            let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
-            return Err(WalkError::Unbounded(what));
-        }
-        for name in names {
-            let is_folder = name.ends_with('/');
-            let name = format!("{folder}{name}");
-            if !is_folder {
-                entries.push((name, Listed::Name));
-            } else if recursive {
-                if name.matches('/').count() > MAX_DEPTH {
-                    let what = format!("folders more than {MAX_DEPTH} deep");
-                    return Err(WalkError::Unbounded(what));
-                }
-                folders.push(name);
-            }
-        }
+        add(names, &folder, recursive, &mut entries, &mut folders)?;
         entries = bounded(entries)?;
     }
     Ok(entries)
+}
+
+/// Sorts the names in one folder into entries and folders to be listed.
+fn add(
+    names: Vec<String>,
+    folder: &str,
+    recursive: bool,
+    entries: &mut Entries,
+    folders: &mut Vec<String>,
+) -> Result<(), WalkError> {
+    if names.len().saturating_mul(folder.len()) > MAX_NAMES_BYTES {
+        return Err(too_long());
+    }
+    for name in names {
+        let is_folder = name.ends_with('/');
+        let name = format!("{folder}{name}");
+        if !is_folder {
+            entries.push((name, Listed::Name));
+        } else if recursive {
+            let below = name.strip_suffix('/').unwrap_or(&name);
+            if let Err(problem) = paths::check_listed(below) {
+                let what = format!(
+                    "the folder {}, which cannot be listed, as its name {problem}",
+                    shown(below)
+                );
+                return Err(WalkError::Unbounded(what));
+            }
+            if name.matches('/').count() > MAX_DEPTH {
+                let what = format!("folders more than {MAX_DEPTH} deep");
+                return Err(WalkError::Unbounded(what));
+            }
+            folders.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn too_long() -> WalkError {
+    let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
+    WalkError::Unbounded(what)
 }
 
 /// The entries, if there are no more than are looked through.
 pub fn bounded(entries: Entries) -> Result<Entries, WalkError> {
     let bytes: usize = entries.iter().map(|(name, _)| name.len()).sum();
     if bytes > MAX_NAMES_BYTES {
-        let what = format!("names of more than {MAX_NAMES_BYTES} bytes together");
-        return Err(WalkError::Unbounded(what));
+        return Err(too_long());
     }
     if entries.len() > MAX_NAMES {
         return Err(WalkError::Unbounded(format!(
@@ -89,4 +114,76 @@ pub fn bounded(entries: Entries) -> Result<Entries, WalkError> {
         )));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::Reason;
+    use crate::reconcile::fixture::{edit, fresh, job};
+    use crate::reconcile::refusals::Refusal;
+
+    fn told(error: WalkError) -> String {
+        let mut observed = fresh();
+        let source = json!({ "name": "main", "kvFolder": { "path": "secret/shop" } });
+        edit(&mut observed, "/sources/0", source);
+        let job = job(&observed);
+        let failure = Refusal::from(error).failure(&job, &job.sources[0]);
+        assert_eq!(failure.reason, Reason::InvalidSpec);
+        failure.message
+    }
+
+    fn added(names: Vec<String>, folder: &str) -> Result<(Entries, Vec<String>), String> {
+        let (mut entries, mut folders) = (Entries::new(), Vec::new());
+        add(names, folder, true, &mut entries, &mut folders).map_err(told)?;
+        let entries = bounded(entries).map_err(told)?;
+        Ok((entries, folders))
+    }
+
+    #[test]
+    fn names_that_have_no_room_together_are_refused_with_the_way_out() {
+        let long = "a".repeat(500);
+        let name = |number: usize| format!("{long}{number:0>4}");
+        let some: Vec<String> = (0..4000).map(name).collect();
+        let (entries, _) = added(some.clone(), "").unwrap();
+        assert_eq!(entries.len(), 4000);
+        let refused = "source main: folder secret/shop/ has names of more than 2097152 bytes together; name a folder further down in spec.sources[main].kvFolder.path";
+        let more: Vec<String> = (0..4200).map(name).collect();
+        assert_eq!(added(more, "").unwrap_err(), refused);
+        // Each name stands behind that of its folder.
+        assert_eq!(added(some, &format!("{long}/")).unwrap_err(), refused);
+        let many = (0..=MAX_NAMES).map(|number| number.to_string()).collect();
+        let many = added(many, "").unwrap_err();
+        assert!(
+            many.contains(" has more than 10000 entries; name a folder"),
+            "{many}"
+        );
+    }
+
+    #[test]
+    fn folders_are_followed_unless_their_names_lead_elsewhere() {
+        let names = ["db/", "db", "ü %/"].map(str::to_owned).to_vec();
+        let (entries, folders) = added(names, "below/").unwrap();
+        assert_eq!(entries, [("below/db".to_owned(), Listed::Name)]);
+        assert_eq!(folders, ["below/db/", "below/ü %/"]);
+        for name in [
+            "../",
+            "a\nb/",
+            "a//",
+            "/",
+            &format!("{}/", "a".repeat(2000)),
+        ] {
+            let told = added(vec![name.to_owned()], "").unwrap_err();
+            let named = told.starts_with("source main: folder secret/shop/ has the folder \"");
+            assert!(named && told.contains(", as its name "), "{told}");
+            assert!(!told.contains('\n') && told.len() < 500, "{told}");
+        }
+        let deep = added(vec!["a/".to_owned()], &"a/".repeat(MAX_DEPTH)).unwrap_err();
+        assert!(
+            deep.contains("folders more than 16 deep; name a folder"),
+            "{deep}"
+        );
+    }
 }

@@ -23,17 +23,26 @@ pub enum FolderError {
         /// The other one.
         second: String,
     },
-    /// All of it is nested too deeply.
-    #[error("put the entries of the folder together: {0}")]
-    Json(#[from] JsonError),
+    /// An entry is nested too deeply to stand below its name.
+    #[error(
+        "put entry {} of the folder below its name: {problem} then; leave it out with kvFolder.exclude, nest it less deeply in Vault, or set kvFolder.flatten to true, which spares a level",
+        quoted(entry)
+    )]
+    TooDeep {
+        /// The entry.
+        entry: String,
+        /// How deep it may be.
+        problem: JsonError,
+    },
 }
 
 /// The entries as the members of one object, by their names.
 pub fn nested(entries: &[(&str, &SecretJson)]) -> Result<SecretJson, FolderError> {
-    let roots = entries
-        .iter()
-        .filter_map(|(name, entry)| Some((*name, entry.root()?)));
-    Ok(SecretJson::object(roots)?)
+    let members = entries.iter().filter_map(|(name, entry)| {
+        let root = entry.root()?;
+        Some((*name, (*name, root)))
+    });
+    together(&members.collect::<Vec<_>>())
 }
 
 /// The fields of all entries as the members of one object. What is `null` is not there, and so is in nobody's way.
@@ -55,10 +64,22 @@ pub fn flat(entries: &[(&str, &SecretJson)]) -> Result<SecretJson, FolderError> 
             fields.insert(field, (name, value));
         }
     }
-    let members = fields
-        .iter()
-        .map(|(field, (_, value))| (field.as_str(), *value));
-    Ok(SecretJson::object(members)?)
+    let members = fields.iter().map(|(field, value)| (field.as_str(), *value));
+    together(&members.collect::<Vec<_>>())
+}
+
+/// One object of these members, each with the entry that it comes from.
+fn together(members: &[(&str, (&str, JsonRef<'_>))]) -> Result<SecretJson, FolderError> {
+    let object = |members: &[(&str, (&str, JsonRef<'_>))]| {
+        SecretJson::object(members.iter().map(|(name, (_, value))| (*name, *value)))
+    };
+    object(members).map_err(|problem| {
+        let mut each = members.chunks(1);
+        let deep = each.find(|one| object(one).is_err());
+        let entry = deep.and_then(|one| one.first().map(|(_, (entry, _))| (*entry).to_owned()));
+        let entry = entry.unwrap_or_default();
+        FolderError::TooDeep { entry, problem }
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +132,11 @@ mod tests {
             "]".repeat(127)
         ));
         assert!(flat(&[("a", &deep)]).is_ok());
-        let error = nested(&[("a", &deep)]).err().unwrap();
-        assert_eq!(error, FolderError::Json(JsonError::TooDeep));
+        let small = json(r#"{"b":1}"#);
+        let error = nested(&[("a", &small), ("z", &deep)]).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            r#"put entry "z" of the folder below its name: the JSON is nested deeper than 128 levels then; leave it out with kvFolder.exclude, nest it less deeply in Vault, or set kvFolder.flatten to true, which spares a level"#
+        );
     }
 }

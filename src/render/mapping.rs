@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::decode::Decode;
 use super::error::{MAX_NAMES, MappingError};
+use super::names::EFFORT;
 use super::rename::Selection;
 use super::template::{Context, Template, TemplateError};
 use super::{MAX_SECRET_BYTES, check_key_name, check_size, too_large};
@@ -85,9 +86,9 @@ pub enum ConflictPolicy {
 }
 
 impl Mapping {
-    /// What carrying out its templates may cost beside going through the sources, in bytes. A template can go through far more than its own length:
-    /// one with a loop, a definition or a key derived from a password counts as much as may be.
-    pub fn weight(&self) -> usize {
+    /// What carrying it out on sources of so many bytes may cost, in bytes. A template can go through far more than its own length: one with a loop, a
+    /// definition or a key derived from a password counts as much as may be. And a copy may hold every name against expressions.
+    pub fn weight(&self, sources: usize) -> usize {
         let templates = self.entries.iter().map(|entry| match &entry.content {
             Content::Template {
                 template,
@@ -95,7 +96,12 @@ impl Mapping {
             } => template.weight(),
             Content::Field { .. } | Content::Literal(_) => 0,
         });
-        templates.sum()
+        let copies = self.copies.iter();
+        let choosing = copies.filter(|copy| copy.selection.has_expressions());
+        let names = sources.saturating_mul(EFFORT);
+        templates
+            .chain(choosing.map(|_| names))
+            .fold(sources, usize::saturating_add)
     }
 }
 

@@ -3,9 +3,12 @@
 //! Whoever may write an object writes the expressions, and whoever may write into Vault the names that they are held against. So both are bounded, and the
 //! expressions are of the class whose time grows with the text only. What is wrong with one is found when it is read, before any name is there.
 
+use std::sync::{Arc, OnceLock};
+
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::error::quoted;
+use super::sound::Sound;
 
 /// The most bytes of an expression, or of what a name becomes by it: the schema allows 256 characters.
 pub(super) const MAX_TEXT: usize = 4 * 256;
@@ -16,14 +19,27 @@ const MAX_EXPRESSIONS: usize = 32;
 /// The most bytes that one expression, or all of one list, may take in memory.
 pub(super) const MAX_COMPILED: usize = 512 * 1024;
 
+/// The same of all expressions of a folder together, which are held against thousands of names: ordinary ones take one to three thousand bytes each, and a `\w` as many as fifty thousand.
+const MAX_TOGETHER: usize = 128 * 1024;
+
+/// A byte of a name that is held against expressions takes as long as so many bytes of other work: seven microseconds, with the worst that are taken.
+pub const EFFORT: usize = 16;
+
 /// The most bytes of a name that expressions are held against. A longer one matches none: it could hardly become a key or a path, and somebody has to wait meanwhile.
 pub(super) const MAX_NAME: usize = 1024;
 
 /// What is taken, and what is not.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    include: Option<RegexSet>,
-    exclude: Option<RegexSet>,
+    include: Option<Arc<Expressions>>,
+    exclude: Option<Arc<Expressions>>,
+}
+
+/// Expressions that are sound, each as it is held against a whole name. They are compiled when the first name is there.
+#[derive(Debug)]
+struct Expressions {
+    whole: Vec<String>,
+    set: OnceLock<Option<RegexSet>>,
 }
 
 /// What is wrong with the wording: the field below the copy, and the problem with its fix.
@@ -37,10 +53,30 @@ pub struct WordingError {
 impl Names {
     /// With an empty `include` every name is taken; what `exclude` matches never is.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, WordingError> {
+        static SOUND: Sound<()> = Sound::new();
+        SOUND.check(&[include, exclude], || {
+            check_list("include", include)?;
+            check_list("exclude", exclude)
+        })?;
         Ok(Self {
-            include: set("include", include)?,
-            exclude: set("exclude", exclude)?,
+            include: Expressions::new(include),
+            exclude: Expressions::new(exclude),
         })
+    }
+
+    /// The same for the names of a folder, of which there may be thousands.
+    pub fn of_many(include: &[String], exclude: &[String]) -> Result<Self, WordingError> {
+        static SOUND: Sound<()> = Sound::new();
+        let names = Self::new(include, exclude)?;
+        SOUND.check(&[include, exclude], || {
+            let all: Vec<String> = include.iter().chain(exclude).cloned().collect();
+            compiled(&whole(&all), MAX_TOGETHER).map_err(|problem| WordingError {
+                field: "include and exclude".to_owned(),
+                problem: too_much(&problem),
+            })?;
+            Ok(())
+        })?;
+        Ok(names)
     }
 
     /// Whether anything is left out.
@@ -55,14 +91,16 @@ impl Names {
 
     /// Whether the name is among those that are to be taken, if it is not excluded.
     pub fn includes(&self, name: &str) -> bool {
-        let is_in = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
-        self.include.as_ref().is_none_or(is_in)
+        self.include
+            .as_ref()
+            .is_none_or(|include| include.match_any(name) == Some(true))
     }
 
     /// Whether the name is left out in spite of that.
     pub fn excludes(&self, name: &str) -> bool {
-        let is_in = |set: &RegexSet| name.len() <= MAX_NAME && set.is_match(name);
-        self.exclude.as_ref().is_some_and(is_in)
+        self.exclude
+            .as_ref()
+            .is_some_and(|exclude| exclude.match_any(name) != Some(false))
     }
 
     /// Whether the name is taken.
@@ -71,14 +109,41 @@ impl Names {
     }
 }
 
-fn set(field: &str, expressions: &[String]) -> Result<Option<RegexSet>, WordingError> {
+impl Expressions {
+    fn new(expressions: &[String]) -> Option<Arc<Self>> {
+        let expressions = Some(expressions).filter(|list| !list.is_empty())?;
+        Some(Arc::new(Self {
+            whole: whole(expressions),
+            set: OnceLock::new(),
+        }))
+    }
+
+    /// Whether one of them matches; `None` if they cannot be compiled, which was tried before.
+    fn match_any(&self, name: &str) -> Option<bool> {
+        if name.len() > MAX_NAME {
+            return Some(false);
+        }
+        let compile = || compiled(&self.whole, MAX_COMPILED).ok();
+        let set = self.set.get_or_init(compile).as_ref();
+        set.map(|set| set.is_match(name))
+    }
+}
+
+/// Each is sound alone, so nothing in it can end the group around it.
+fn whole(expressions: &[String]) -> Vec<String> {
+    let whole = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
+    whole.collect()
+}
+
+fn compiled(whole: &[String], room: usize) -> Result<RegexSet, regex::Error> {
+    RegexSetBuilder::new(whole).size_limit(room).build()
+}
+
+fn check_list(field: &str, expressions: &[String]) -> Result<(), WordingError> {
     let error = |problem: String| WordingError {
         field: field.to_owned(),
         problem,
     };
-    if expressions.is_empty() {
-        return Ok(None);
-    }
     if expressions.len() > MAX_EXPRESSIONS {
         let problem = format!("write at most {MAX_EXPRESSIONS} expressions");
         return Err(error(problem));
@@ -89,10 +154,10 @@ fn set(field: &str, expressions: &[String]) -> Result<Option<RegexSet>, WordingE
             problem,
         })?;
     }
-    // Each is sound alone, so nothing in it can end the group around it.
-    let whole = expressions.iter().map(|text| format!(r"\A(?:{text})\z"));
-    let set = RegexSetBuilder::new(whole).size_limit(MAX_COMPILED).build();
-    set.map(Some).map_err(|problem| error(too_much(&problem)))
+    match compiled(&whole(expressions), MAX_COMPILED) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(error(too_much(&problem))),
+    }
 }
 
 /// Says what is wrong with an expression, and where.
@@ -180,5 +245,38 @@ mod tests {
         let long = "a".repeat(MAX_TEXT + 1);
         let error = names(&[&long], &[]).unwrap_err().to_string();
         assert_eq!(error, "include[0]: write an expression of 1 to 1024 bytes");
+    }
+
+    #[test]
+    fn expressions_are_compiled_when_a_name_is_there_and_not_before() {
+        let some = names(&["db/.*"], &[]).unwrap();
+        let compiled = |names: &Names| {
+            let include = names.include.as_ref();
+            include.is_some_and(|include| include.set.get().is_some())
+        };
+        assert!(!compiled(&some));
+        assert!(some.takes("db/main") && compiled(&some));
+    }
+
+    #[test]
+    fn the_expressions_of_a_folder_may_take_less_memory_together_and_ordinary_ones_do() {
+        let of_many = |include: &[String], exclude: &[&str]| {
+            let exclude: Vec<String> = exclude.iter().map(|&text| text.into()).collect();
+            Names::of_many(include, &exclude).map_err(|error| error.to_string())
+        };
+        let teams: Vec<String> = (0..32)
+            .map(|team| format!("services/team-{team}/[a-z0-9-]+/(?:main|replica|.*)"))
+            .collect();
+        let ordinary = of_many(&teams, &[r".*-\d{4}", ".*/old", "(?i).*[.]bak"]);
+        assert_eq!(ordinary.err(), None);
+        let words = of_many(&[r"\w+/\w+".to_owned()], &[]);
+        assert_eq!(words.err(), None);
+        let wide = of_many(&[r"\w+/\w+".to_owned()], &[r"\w+"]).err();
+        let wide = wide.unwrap_or_default();
+        assert!(
+            wide.starts_with("include and exclude: write simpler expressions"),
+            "{wide}"
+        );
+        assert!(names(&[r"\w+/\w+"], &[r"\w+"]).is_ok(), "of a copy");
     }
 }

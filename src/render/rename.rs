@@ -4,12 +4,14 @@
 //! expressions are of the class whose time grows with the text only. What is wrong with one is found when it is read, before any name is there.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
 use super::MAX_KEY_LENGTH;
 use super::error::quoted;
 use super::names::{MAX_COMPILED, MAX_NAME, MAX_TEXT, Names, WordingError, check, place, too_much};
+use super::sound::Sound;
 
 /// The choice as a person wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,13 +43,15 @@ pub enum Case {
 pub struct Selection {
     wording: Wording,
     names: Names,
-    rename: Option<Renaming>,
+    rename: Option<Arc<Renaming>>,
 }
 
-#[derive(Debug, Clone)]
+/// A renaming that is sound. What it looks for is compiled when the first name is there.
+#[derive(Debug)]
 struct Renaming {
-    find: Regex,
-    put: Vec<Piece>,
+    find: String,
+    regex: OnceLock<Option<Regex>>,
+    put: Arc<[Piece]>,
 }
 
 /// A piece of what a match is replaced with.
@@ -82,6 +86,11 @@ impl Selection {
         &self.wording
     }
 
+    /// Whether names are held against expressions.
+    pub fn has_expressions(&self) -> bool {
+        self.names.chooses() || self.rename.is_some()
+    }
+
     /// Whether fields have to be named to be taken.
     pub fn is_narrow(&self) -> bool {
         self.names.is_narrow()
@@ -114,12 +123,17 @@ impl Selection {
 impl Renaming {
     /// The name with each match replaced.
     fn apply(&self, name: &str) -> String {
+        let compile = || compiled(&self.find).ok();
+        // It was compiled before, when it was checked.
+        let Some(regex) = self.regex.get_or_init(compile) else {
+            return name.to_owned();
+        };
         let (mut key, mut done) = (String::new(), 0);
-        for groups in self.find.captures_iter(name) {
+        for groups in regex.captures_iter(name) {
             let Some(whole) = groups.get(0) else { continue };
             key.push_str(&name[done..whole.start()]);
             done = whole.end();
-            for piece in &self.put {
+            for piece in &*self.put {
                 match piece {
                     Piece::Text(text) => key.push_str(text),
                     // A group that took no part is empty.
@@ -137,16 +151,28 @@ impl Renaming {
     }
 }
 
-fn renaming(find: &str, put: &str) -> Result<Renaming, WordingError> {
-    let error = |field: &str, problem| WordingError {
-        field: format!("rename.{field}"),
-        problem,
-    };
-    check(find).map_err(|problem| error("match", problem))?;
-    let find = RegexBuilder::new(find).size_limit(MAX_COMPILED).build();
-    let find = find.map_err(|problem| error("match", too_much(&problem)))?;
-    let put = pieces(put, &find).map_err(|problem| error("replace", problem))?;
-    Ok(Renaming { find, put })
+fn renaming(find: &str, put: &str) -> Result<Arc<Renaming>, WordingError> {
+    static SOUND: Sound<Arc<[Piece]>> = Sound::new();
+    let (find, put) = (find.to_owned(), put.to_owned());
+    let put = SOUND.check(&[&[find.clone(), put.clone()]], || {
+        let error = |field: &str, problem| WordingError {
+            field: format!("rename.{field}"),
+            problem,
+        };
+        check(&find).map_err(|problem| error("match", problem))?;
+        let regex = compiled(&find).map_err(|problem| error("match", too_much(&problem)))?;
+        let put = pieces(&put, &regex).map_err(|problem| error("replace", problem))?;
+        Ok(put.into())
+    })?;
+    Ok(Arc::new(Renaming {
+        find,
+        regex: OnceLock::new(),
+        put,
+    }))
+}
+
+fn compiled(find: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(find).size_limit(MAX_COMPILED).build()
 }
 
 /// Reads what is put in the place of a match: `$1`, `${1}`, `$name` and `${name}` are groups, and `$$` a dollar sign.

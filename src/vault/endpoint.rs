@@ -9,34 +9,14 @@ use zeroize::Zeroizing;
 use super::error::Error;
 
 /// A GET of any path, for what vaultrs has no type for.
-pub(super) struct Read {
+pub(super) struct Get {
     /// The path below `/v1/`, not encoded.
     pub path: String,
-}
-
-impl Endpoint for Read {
-    type Response = ();
-    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
-    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
-
-    fn path(&self) -> String {
-        self.path.clone()
-    }
-
-    fn method(&self) -> RequestMethod {
-        RequestMethod::GET
-    }
-}
-
-/// A GET of any path with a query.
-pub(super) struct Ask {
-    /// The path below `/v1/`, not encoded.
-    pub path: String,
-    /// The query string, encoded.
+    /// The query string, encoded; empty if there is none.
     pub query: &'static str,
 }
 
-impl Endpoint for Ask {
+impl Endpoint for Get {
     type Response = ();
     const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
     const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
@@ -50,7 +30,7 @@ impl Endpoint for Ask {
     }
 
     fn query(&self) -> Result<Option<String>, ClientError> {
-        Ok(Some(self.query.to_owned()))
+        Ok(Some(self.query.to_owned()).filter(|query| !query.is_empty()))
     }
 }
 
@@ -203,8 +183,9 @@ mod tests {
             token: None,
         };
         let request = request(
-            &Read {
+            &Get {
                 path: path.to_owned(),
+                query: "",
             },
             "https://vault:8200",
             &envelope,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::client::{Call, Client};
 use super::clock;
-use super::endpoint::Read;
+use super::endpoint::Get;
 use super::error::{Error, printable};
 use super::flight::Flights;
 use crate::sensitive::SecretText;
@@ -191,8 +191,9 @@ pub async fn find_mount(
     token: &SecretText,
     path: &str,
 ) -> Result<Mount, MountError> {
-    let endpoint = Read {
+    let endpoint = Get {
         path: format!("sys/internal/ui/mounts/{path}"),
+        query: "",
     };
     let call = Call {
         operation: "mounts",

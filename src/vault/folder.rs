@@ -4,16 +4,18 @@
 //! that one request shows whether anything has changed. Both are asked for by a GET with a query instead of a verb of Vault's own, which not every proxy knows.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::client::{Call, Client, LIST};
-use super::endpoint::Ask;
+use super::endpoint::Get;
 use super::engine::{KvVersion, Mount};
 use super::error::Error;
-use super::kv::{KvReply, missing, version_fingerprint};
+use super::kv::{KvReply, missing, time, version_fingerprint};
 use crate::heavy;
 use crate::sensitive::SecretText;
 
@@ -39,8 +41,19 @@ pub enum Detailed {
     Found(Vec<(String, Listed)>),
     /// There is no such folder.
     Absent,
-    /// The server has no such list.
-    Unsupported,
+    /// Names alone have to be asked for.
+    Lacking(Lacking),
+}
+
+/// Where, and for whom, names are all that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// At the server, whoever asks: it says that it has no other list.
+    Server,
+    /// In this folder, for whoever asked: anything else that is not the list.
+    Folder,
+    /// This time. What the server fails at is a short cut only, and may work the next time.
+    Once,
 }
 
 /// The names in the folder at `path` below `mount`, folders with a slash at their end; `None` if there is no such folder. An empty
@@ -52,7 +65,7 @@ pub async fn list(
     mount: &Mount,
     path: &str,
 ) -> Result<Option<Vec<String>>, Error> {
-    let endpoint = Ask {
+    let endpoint = Get {
         path: match mount.version {
             KvVersion::V1 => joined(&[&mount.path, path]),
             KvVersion::V2 => joined(&[&mount.path, "metadata", path]),
@@ -81,21 +94,24 @@ pub async fn list_detailed(
     path: &str,
     recursive: bool,
 ) -> Result<Detailed, Error> {
-    let endpoint = Ask {
+    let endpoint = Get {
         path: joined(&[&mount.path, "detailed-metadata", path]),
         query: if recursive { "scan=true" } else { "list=true" },
     };
-    let reply = client.send(call(namespace, token), &endpoint).await;
-    let reply = match reply {
-        Err(Error::TooLarge { .. }) => return Ok(Detailed::Unsupported),
+    let lacking = |lacking| Ok(Detailed::Lacking(lacking));
+    let reply = match client.send(call(namespace, token), &endpoint).await {
+        Err(Error::TooLarge { .. }) => return lacking(Lacking::Folder),
         reply => reply?,
     };
     match (reply.status, reply.error) {
-        (404, _) => Ok(match absent::<()>(&reply.body) {
-            Ok(_) => Detailed::Absent,
-            Err(_) => Detailed::Unsupported,
-        }),
-        (_, Some(Error::Rejected { .. } | Error::Failed { .. })) => Ok(Detailed::Unsupported),
+        (404, _) if absent::<()>(&reply.body).is_ok() => Ok(Detailed::Absent),
+        (404, _) if is_no_path(&reply.body) => lacking(Lacking::Server),
+        // What the engine cannot do. Whether somebody may do it, Vault looks at before.
+        (405, _) => lacking(Lacking::Server),
+        (404, _) | (_, Some(Error::Rejected { .. } | Error::Forbidden { .. })) => {
+            lacking(Lacking::Folder)
+        }
+        (_, Some(Error::Failed { .. })) => lacking(Lacking::Once),
         (_, Some(error)) => Err(error),
         (_, None) => {
             let (length, body) = (reply.body.len(), reply.body);
@@ -131,6 +147,26 @@ fn absent<T>(body: &[u8]) -> Result<Option<T>, Error> {
     }
 }
 
+/// Whether the engine says that it knows no such path at all, of which it warns beside an empty reply.
+fn is_no_path(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Warned {
+        data: Option<IgnoredAny>,
+        errors: Option<IgnoredAny>,
+        #[serde(default)]
+        warnings: Option<Vec<String>>,
+    }
+    let warned = serde_json::from_slice(body);
+    warned.is_ok_and(|warned: Warned| {
+        let Warned {
+            data,
+            errors,
+            warnings,
+        } = warned;
+        data.is_none() && errors.is_none() && warnings.is_some_and(|words| !words.is_empty())
+    })
+}
+
 #[derive(Deserialize)]
 struct Reply {
     data: Data,
@@ -149,7 +185,38 @@ struct Data {
 struct Info {
     current_version: u64,
     #[serde(default)]
-    versions: HashMap<String, Version>,
+    versions: Newest,
+}
+
+/// The version with the greatest number. There may be thousands, and they are not kept.
+#[derive(Default)]
+struct Newest(Option<(u64, Version)>);
+
+impl<'de> Deserialize<'de> for Newest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Versions)
+    }
+}
+
+struct Versions;
+
+impl<'de> Visitor<'de> for Versions {
+    type Value = Newest;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("versions by their numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut versions: A) -> Result<Newest, A::Error> {
+        let mut newest = Newest::default();
+        while let Some((number, version)) = versions.next_entry::<String, Version>()? {
+            let Ok(number) = number.parse() else { continue };
+            if newest.0.as_ref().is_none_or(|(other, _)| number >= *other) {
+                newest = Newest(Some((number, version)));
+            }
+        }
+        Ok(newest)
+    }
 }
 
 #[derive(Deserialize)]
@@ -169,14 +236,14 @@ fn names(body: &[u8]) -> Result<Option<Vec<String>>, Error> {
 /// What is not understood, a list of names alone is asked about.
 fn entries(body: &[u8]) -> Detailed {
     let Ok(Reply { data }) = serde_json::from_slice(body) else {
-        return Detailed::Unsupported;
+        return Detailed::Lacking(Lacking::Folder);
     };
     let Data { keys, key_info } = data;
     if keys.is_empty() {
         return Detailed::Absent;
     }
     let Some(mut known) = key_info else {
-        return Detailed::Unsupported;
+        return Detailed::Lacking(Lacking::Folder);
     };
     let names = keys.into_iter().filter(|name| !name.ends_with('/'));
     let entry = |name: String| {
@@ -189,14 +256,13 @@ fn entries(body: &[u8]) -> Detailed {
 fn listed(info: Info) -> Listed {
     let Info {
         current_version,
-        mut versions,
+        versions: Newest(newest),
     } = info;
-    let Some(newest) = versions.remove(&current_version.to_string()) else {
-        return if current_version == 0 {
-            Listed::Gone
-        } else {
-            Listed::Name
-        };
+    let newest = match newest {
+        Some((number, newest)) if number == current_version => newest,
+        None if current_version == 0 => return Listed::Gone,
+        // Whatever that means, reading the entry tells it.
+        Some(_) | None => return Listed::Name,
     };
     let Version {
         created_time,
@@ -206,6 +272,10 @@ fn listed(info: Info) -> Listed {
     if destroyed {
         return Listed::Gone;
     }
+    // A reading would not take it for a time either.
+    let Ok(created_time) = time(created_time) else {
+        return Listed::Name;
+    };
     let deletion = match deletion_time.as_str() {
         "" => None,
         time => match time.parse() {
@@ -269,6 +339,26 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_whose_versions_make_no_sense_is_read() {
+        let long = "9".repeat(100_000);
+        for (told, expected) in [
+            (r#"{"current_version":0,"versions":{}}"#.to_owned(), Listed::Gone),
+            (r#"{"current_version":0}"#.to_owned(), Listed::Gone),
+            (r#"{"current_version":0,"versions":{"1":{"created_time":"t"}}}"#.to_owned(), Listed::Name),
+            (r#"{"current_version":3,"versions":{"2":{"created_time":"t"}}}"#.to_owned(), Listed::Name),
+            (r#"{"current_version":2,"versions":{"x":{"created_time":"t"}}}"#.to_owned(), Listed::Name),
+            (format!(r#"{{"current_version":1,"versions":{{"1":{{"created_time":"{long}"}}}}}}"#), Listed::Name),
+            (
+                r#"{"current_version":10,"versions":{"9":{"created_time":"early","destroyed":true},"10":{"created_time":"late"}}}"#.to_owned(),
+                Listed::Version { fingerprint: "10:late".into(), deletion: None },
+            ),
+        ] {
+            let info: Info = serde_json::from_str(&told).unwrap();
+            assert_eq!(listed(info), expected, "{}", &told[..told.len().min(200)]);
+        }
+    }
+
+    #[test]
     fn a_reply_that_is_no_detailed_list_has_names_alone_asked_for() {
         for body in [
             "",
@@ -278,9 +368,11 @@ mod tests {
         ] {
             let absent = body.contains("password");
             match entries(body.as_bytes()) {
-                Detailed::Unsupported => {}
+                Detailed::Lacking(Lacking::Folder) => {}
                 Detailed::Absent if absent => {}
-                Detailed::Found(_) | Detailed::Absent => panic!("{body} is taken for a list"),
+                Detailed::Found(_) | Detailed::Absent | Detailed::Lacking(_) => {
+                    panic!("{body} is taken for a list")
+                }
             }
         }
     }
@@ -292,6 +384,16 @@ mod tests {
         let unknown =
             br#"{"data":null,"warnings":["Invalid path for a versioned K/V secrets engine."]}"#;
         assert_eq!(absent::<()>(unknown).unwrap_err().kind(), "not_found");
+        assert!(is_no_path(unknown));
+        for other in [
+            r#"{"errors":["no handler for route"]}"#,
+            r#"{"errors":[],"warnings":["x"]}"#,
+            r#"{"data":{},"warnings":["x"]}"#,
+            r#"{"data":null,"warnings":[]}"#,
+            "<html>",
+        ] {
+            assert!(!is_no_path(other.as_bytes()), "{other}");
+        }
         assert_eq!(absent::<()>(b"<html>").unwrap_err().kind(), "malformed");
         assert_eq!(names(br#"{"data":{}}"#), Ok(None));
     }

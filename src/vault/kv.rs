@@ -192,7 +192,7 @@ pub(super) fn missing(body: &[u8]) -> Result<KvReply, Error> {
 }
 
 /// A time as Vault writes it; anything that is none for certain is not understood.
-fn time(text: String) -> Result<String, Error> {
+pub(super) fn time(text: String) -> Result<String, Error> {
     let plausible = text.len() <= MAX_TIME && text.bytes().all(|byte| byte.is_ascii_graphic());
     if plausible { Ok(text) } else { Err(MALFORMED) }
 }

@@ -5,6 +5,7 @@
 //! which is enough to see a change. A reading is never shared across identities, because Vault may show each another answer.
 
 pub mod listings;
+mod remembered;
 mod shelf;
 
 use std::sync::Arc;
@@ -17,14 +18,8 @@ use super::engine::KvVersion;
 use super::flight::Flights;
 use super::kv::{KvReply, KvSecret, version_fingerprint};
 use super::sessions::Identity;
+use remembered::{Asked, MAX_REMEMBERED, REMEMBERING, sweep};
 use shelf::{MAX_KEPT, Shelf, Ticket};
-
-/// The longest that a path is remembered that nobody asks for.
-const UNUSED_KEPT: Duration = Duration::from_hours(1);
-/// The most bytes that all remembered paths may take, values apart: room for tens of thousands.
-const MAX_REMEMBERED: usize = 32 * 1024 * 1024;
-/// What remembering a path takes beside its words.
-const REMEMBERING: usize = 512;
 
 /// What was read, and as whom. Equal keys share a reading.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,8 +110,7 @@ struct Held {
     told: bool,
     /// Where the value is, which may be that of an earlier reading with the same fingerprint.
     value: Option<Ticket>,
-    /// When it was last asked for, and until when somebody may come back.
-    asked: Option<(Instant, Instant)>,
+    asked: Asked,
 }
 
 impl<E: Clone> Reads<E> {
@@ -146,7 +140,7 @@ impl<E: Clone> Reads<E> {
         let asked = clock::now();
         let cell = self.flights.cell(key);
         let mut turn = cell.turn().await?;
-        turn.note(asked, want.useful);
+        turn.asked.note(asked, want.useful);
         if let Some(reading) = turn.shared(want, asked) {
             let news = turn.is_news(&reading.outcome, want);
             return Ok((reading, news));
@@ -187,19 +181,11 @@ impl<E: Clone> Reads<E> {
     /// Wipes the values that were kept long enough, and forgets paths that nobody comes back to, failed ones at once. Of more
     /// than there is room for, those go that were not asked for the longest.
     pub fn sweep(&self) {
-        let now = clock::now();
-        self.shelf.sweep(now);
-        let mut remembered = Vec::new();
-        self.flights.sweep(|key, held| {
-            let asked = held.asked.filter(|(_, until)| now < *until);
-            let kept = asked.filter(|_| held.reading.is_some());
-            remembered.extend(kept.map(|(asked, _)| (asked, key.bytes())));
-            kept.is_some()
+        self.shelf.sweep(clock::now());
+        sweep(&self.flights, MAX_REMEMBERED, |key, held| {
+            let read = held.reading.as_ref();
+            read.map(|_| (held.asked, key.bytes()))
         });
-        if let Some(last) = surplus(remembered, MAX_REMEMBERED) {
-            self.flights
-                .sweep(|_, held| held.asked.is_some_and(|(asked, _)| asked > last));
-        }
     }
 
     /// Forgets everything read over a connection, because its settings changed.
@@ -215,17 +201,6 @@ impl<E: Clone> Default for Reads<E> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Until when those were last asked for that must go, so that the rest takes at most `room` bytes; `None` if nobody must.
-fn surplus(mut remembered: Vec<(Instant, usize)>, room: usize) -> Option<Instant> {
-    remembered.sort_unstable_by_key(|(asked, _)| std::cmp::Reverse(*asked));
-    let mut bytes = 0_usize;
-    let too_many = remembered.into_iter().find(|(_, size)| {
-        bytes = bytes.saturating_add(*size);
-        bytes > room
-    });
-    too_many.map(|(asked, _)| asked)
 }
 
 impl ReadKey {
@@ -244,12 +219,6 @@ impl ReadKey {
 }
 
 impl Held {
-    fn note(&mut self, asked: Instant, useful: Duration) {
-        let until = asked + useful.min(UNUSED_KEPT);
-        let until = self.asked.map_or(until, |(_, known)| known.max(until));
-        self.asked = Some((asked, until));
-    }
-
     /// Whether the content differs from what the caller has, and nobody was told of it yet.
     fn is_news(&mut self, outcome: &KvOutcome, want: &Want<'_>) -> bool {
         let differs = want

@@ -137,7 +137,21 @@ fn a_name_that_is_no_key_is_told_with_the_ways_out() -> Result<()> {
             "spec.sources[all].kvFolder.flatten",
             "exclude",
         ];
-        t.complains_with("app", "InvalidKeyName", &words).await
+        t.complains_with("app", "InvalidKeyName", &words).await?;
+        t.put("shop/two%20words", password("two words")).await?;
+        let spec = folder(", recursive: true, exclude: ['db/.*']");
+        t.carry("spaced", &spec).await?;
+        let words = [
+            "\"two words\"",
+            "spec.sources[all].kvFolder.flatten",
+            "exclude",
+        ];
+        t.complains_with("spaced", "InvalidKeyName", &words).await?;
+        let spec = folder(", recursive: true, exclude: ['db/.*'], flatten: true");
+        t.carry("flat", &spec).await?;
+        t.secret_with("flat", "password", "pass phrase of two words")
+            .await?;
+        Ok(())
     })
 }
 
@@ -320,6 +334,101 @@ fn a_forbidden_list_and_a_forbidden_entry_are_told_apart_with_what_the_policy_la
             secret.keys() == ["imap", "ldap", "smtp"]
         })
         .await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn while_one_entry_is_refused_the_others_are_not_read_again() -> Result<()> {
+    run(async |t| {
+        entries(t, &["imap", "ldap", "smtp"]).await?;
+        let rules: &[(&str, &[&str])] = &[
+            ("$tenant/data/shop/imap", READ),
+            ("$tenant/data/shop/smtp", READ),
+            ("$tenant/metadata/*", LIST),
+            ("$tenant/detailed-metadata/*", LIST),
+        ];
+        t.policy(rules).await?;
+        let spec = format!("{}\nrefresh: {{ interval: 10m }}", folder(""));
+        t.carry("app", &spec).await?;
+        let words = [
+            "may not read $tenant/shop/ldap",
+            "or leave it out with spec.sources[all].kvFolder.exclude",
+        ];
+        t.complains_with("app", "PermissionDenied", &words).await?;
+        let mark = t.mark().await?;
+        t.polls(&mark, "shop/ldap", 3).await?;
+        let (lists, reads) = asked(t, &mark)?;
+        ensure!(lists.is_empty(), "the folder is as it was: {lists}");
+        let others = reads.only(|request| !request.path.ends_with("/ldap"));
+        ensure!(others.is_empty(), "only what was refused: {others}");
+        let rules = [rules, &[("$tenant/data/shop/ldap", READ)]].concat();
+        t.policy(&rules).await?;
+        t.secret_when("app", "to be whole", |secret| {
+            secret.keys() == ["imap", "ldap", "smtp"]
+        })
+        .await?;
+        t.ready("app").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn an_entry_that_is_refused_and_goes_is_no_obstacle_any_more() -> Result<()> {
+    run(async |t| {
+        entries(t, &["ldap", "smtp"]).await?;
+        t.policy(&[
+            ("$tenant/data/shop/smtp", READ),
+            ("$tenant/metadata/*", LIST),
+        ])
+        .await?;
+        t.carry("app", &folder("")).await?;
+        let words = ["may not read $tenant/shop/ldap"];
+        t.complains_with("app", "PermissionDenied", &words).await?;
+        t.vanish("shop/ldap").await?;
+        t.secret_when("app", "to have the other one", |secret| {
+            secret.keys() == ["smtp"]
+        })
+        .await?;
+        t.ready("app").await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_thousand_entries_are_read_once_each_where_the_limit_allows_them() -> Result<()> {
+    run(async |t| {
+        may_list(t).await?;
+        for number in 0..=1000 {
+            let fields = format!(r#"{{"number":{number}}}"#);
+            t.put_text(&format!("shop/entry-{number:0>4}"), &fields)
+                .await?;
+        }
+        let mark = t.mark().await?;
+        let never = "refresh: { interval: 0s }";
+        t.carry("app", &format!("{}\n{never}", folder(""))).await?;
+        let words = [
+            "has 1001 entries",
+            "spec.sources[all].kvFolder.limit is 500; raise it",
+        ];
+        t.complains_with("app", "InvalidSpec", &words).await?;
+        let (lists, reads) = asked(t, &mark)?;
+        ensure!(reads.is_empty(), "nothing is read in vain: {reads}");
+        ensure!(lists.len() <= 4, "{lists}");
+        t.vanish("shop/entry-0500").await?;
+        let mark = t.mark().await?;
+        let spec = json!({ "spec": { "sources": [{
+            "name": "all", "kvFolder": { "path": format!("{}/shop/", t.name()), "limit": 1000 },
+        }] } });
+        t.patch("VaultSecret", "app", &spec).await?;
+        let object = t.ready("app").await?;
+        assert_eq!(object["status"]["sources"][0]["entries"], 1000, "{object}");
+        let secret = t.secret("app").await?;
+        assert_eq!(secret.keys().len(), 1000);
+        assert_eq!(secret.text("entry-1000")?, r#"{"number":1000}"#);
+        let (lists, reads) = asked(t, &mark)?;
+        ensure!(lists.len() <= 2, "{lists}");
+        ensure!(reads.len() == 1000, "{} reads", reads.len());
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::path::{NO_DOTS, NO_DOTS_FIX, NO_SYSTEM_MOUNT};
 use crate::api::bounded::BoundedText;
 
 /// What is wrong with a source that says twice where its key is from.
@@ -29,8 +30,8 @@ pub struct PkiSource {
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new(r"self.matches('^[^/%?#\\\\\\x00-\\x1f\\x7f]+(/[^/%?#\\\\\\x00-\\x1f\\x7f]+)*$')")
         .message("must be a mount such as pki or teams/pki, without slashes at the ends and without %, ?, #, \\ or control characters"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s in ['sys', 'auth', 'identity', 'cubbyhole'])").message("must be the mount of a PKI engine, not sys, auth, identity or cubbyhole"))]
+    #[x_kube(validation = Rule::new(NO_DOTS).message(NO_DOTS_FIX))]
+    #[x_kube(validation = Rule::new(NO_SYSTEM_MOUNT).message("must be the mount of a PKI engine, not sys, auth, identity or cubbyhole"))]
     pub mount: String,
 
     /// The role of the engine that says what may be issued.

@@ -6,6 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::path::{AS_IT_IS, NO_DOTS, NO_DOTS_FIX, NO_EMPTY_SEGMENT, NO_EMPTY_SEGMENT_FIX};
 use crate::api::bounded::{BoundedText, OBJECT_NAME, OBJECT_NAME_FIX};
 
 /// A request that makes something: it is sent once for each distinct request, in a Vault session of this object's own, and never by a poll.
@@ -15,9 +16,9 @@ pub struct WriteSource {
     /// The path as in the vault CLI, such as `auth/approle/role/ci/secret-id`.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.contains('/') && !self.startsWith('/') && !self.endsWith('/')").message("must be a path with its mount in front, such as auth/approle/role/ci/secret-id, without a slash at its start or end"))]
-    #[x_kube(validation = Rule::new("!self.contains('//')").message("must not contain an empty segment (//)"))]
-    #[x_kube(validation = Rule::new("!self.split('/').exists(s, s == '.' || s == '..')").message("must not contain . or .. as a segment"))]
-    #[x_kube(validation = Rule::new(r"!self.matches('[%?#\\\\\\x00-\\x1f\\x7f]')").message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped, and what follows a ? as parameters"))]
+    #[x_kube(validation = Rule::new(NO_EMPTY_SEGMENT).message(NO_EMPTY_SEGMENT_FIX))]
+    #[x_kube(validation = Rule::new(NO_DOTS).message(NO_DOTS_FIX))]
+    #[x_kube(validation = Rule::new(AS_IT_IS).message("must not contain %, ?, #, \\ or control characters; write the path as it is, unescaped, and what follows a ? as parameters"))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)(sys|cubbyhole)/')").message("must not lead to sys/ or cubbyhole/"))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)auth/token/[a-z-]*-self$')").message("must not lead to auth/token/…-self, which is about the operator's own session; ask for a token of its own with auth/token/create"))]
     pub path: String,

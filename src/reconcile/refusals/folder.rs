@@ -23,6 +23,18 @@ pub fn list(job: &Job, source: &SourceJob, below: &str, error: &vault::Error) ->
     vault_trouble(job, error, Reason::PathNotFound, &what)
 }
 
+/// An entry of the folder was refused or failed.
+pub fn entry(source: &SourceJob, failure: Failure) -> Failure {
+    if failure.reason != Reason::PermissionDenied {
+        return failure;
+    }
+    let message = format!(
+        "{}, or leave it out with spec.sources[{}].kvFolder.exclude",
+        failure.message, source.name
+    );
+    Failure { message, ..failure }
+}
+
 /// The folder holds more than is looked through.
 pub fn unbounded(source: &SourceJob, what: &str) -> Failure {
     let (name, path) = (&source.name, shown_path(source));
@@ -48,7 +60,7 @@ pub fn too_large(source: &SourceJob) -> Failure {
 pub fn together(name: &str, error: &FolderError) -> Failure {
     let reason = match error {
         FolderError::Clash { .. } => Reason::KeyConflict,
-        FolderError::Json(_) => Reason::FieldNotFound,
+        FolderError::TooDeep { .. } => Reason::InvalidValue,
     };
     Failure::new(reason, format!("source {name}: {error}"))
 }

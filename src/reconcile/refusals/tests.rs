@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::reconcile::fixture::{fresh, job, out};
+use crate::render::folder::FolderError;
+use crate::sensitive::JsonError;
 
 fn told(refusal: &Refusal) -> (Reason, String) {
     let job = job(&fresh());
@@ -263,4 +265,36 @@ fn a_write_that_is_refused_is_told_by_who_refused_it() {
         let why = error.to_string();
         assert!(failure.message.contains(&why), "{}", failure.message);
     }
+}
+
+#[test]
+fn an_entry_of_a_folder_that_is_denied_may_be_left_out_as_well() {
+    let job = job(&fresh());
+    let source = &job.sources[0];
+    let denied = Refusal::Read(vault::Error::Forbidden { errors: Vec::new() });
+    let failure = folder::entry(source, denied.failure(&job, source));
+    assert!(
+        failure
+            .message
+            .ends_with(" (KV v1), or leave it out with spec.sources[main].kvFolder.exclude"),
+        "{}",
+        failure.message
+    );
+    let sealed = Refusal::Read(vault::Error::Sealed).failure(&job, source);
+    assert_eq!(folder::entry(source, sealed.clone()), sealed);
+}
+
+#[test]
+fn entries_that_make_no_document_are_told_with_their_reason() {
+    let clash = FolderError::Clash {
+        field: "user".to_owned(),
+        first: "db".to_owned(),
+        second: "smtp".to_owned(),
+    };
+    let deep = FolderError::TooDeep {
+        entry: "db".to_owned(),
+        problem: JsonError::TooDeep,
+    };
+    let told = [clash, deep].map(|error| folder::together("all", &error).reason);
+    assert_eq!(told, [Reason::KeyConflict, Reason::InvalidValue]);
 }

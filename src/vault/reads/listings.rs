@@ -4,13 +4,13 @@
 //! folders are only listed by name, because the server cannot do more or the policy does not let us, so that this is not tried at every turn.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{MAX_REMEMBERED, REMEMBERING, UNUSED_KEPT, surplus};
+use super::remembered::{Asked, MAX_REMEMBERED, REMEMBERING, sweep};
 use crate::vault::clock;
 use crate::vault::engine::KvVersion;
 use crate::vault::flight::Flights;
@@ -22,6 +22,9 @@ const BELIEVED: Duration = Duration::from_hours(1);
 
 /// The most places that this is remembered of.
 const MAX_PLAIN: usize = 10_000;
+
+/// The most entries of a list of which it is remembered that they could not be read.
+const MAX_FAILED: usize = 16;
 
 /// What was listed, and as whom. Equal keys share a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +54,12 @@ pub struct Listing {
     pub at: Instant,
     /// Whether somebody was told that what it shows is news.
     told: AtomicBool,
+    /// Entries that could not be read when that was last tried.
+    failed: Mutex<Vec<String>>,
+    /// What all lists take together.
+    taken: Arc<AtomicUsize>,
+    /// What this one takes of it.
+    bytes: usize,
 }
 
 impl Listing {
@@ -58,11 +67,43 @@ impl Listing {
     pub fn is_untold(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)
     }
+
+    /// What is listed under that name.
+    pub fn entry(&self, name: &str) -> Option<&(String, Listed)> {
+        let (entries, by_name) = (&self.entries, |(other, _): &(String, _)| {
+            other.as_str().cmp(name)
+        });
+        let at = entries.binary_search_by(by_name).ok()?;
+        entries.get(at)
+    }
+
+    /// Notes whether the entry of that name could be read.
+    pub fn note(&self, name: &str, failed: bool) {
+        let mut known = lock(&self.failed);
+        known.retain(|other| other != name);
+        if failed && known.len() < MAX_FAILED {
+            known.push(name.to_owned());
+        }
+    }
+
+    /// The entries that could not be read when that was last tried.
+    pub fn failed(&self) -> Vec<String> {
+        lock(&self.failed).clone()
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The lists of all folders. `E` is why one failed; it is shared by those who wait for the same list.
 pub struct Listings<E> {
     flights: Flights<FolderKey, Held, E>,
+    /// How many bytes the lists take that are remembered or in use.
+    taken: Arc<AtomicUsize>,
+    room: usize,
     plain: Mutex<HashMap<Plain, Instant>>,
 }
 
@@ -79,15 +120,21 @@ pub enum Plain {
 #[derive(Default)]
 struct Held {
     listing: Option<Arc<Listing>>,
-    /// When it was last asked for, and until when somebody may come back.
-    asked: Option<(Instant, Instant)>,
+    asked: Asked,
 }
 
 impl<E: Clone> Listings<E> {
     /// Nothing listed yet.
     pub fn new() -> Self {
+        Self::within(MAX_REMEMBERED)
+    }
+
+    /// The same, with room for so many bytes.
+    fn within(room: usize) -> Self {
         Self {
             flights: Flights::new(),
+            taken: Arc::default(),
+            room,
             plain: Mutex::default(),
         }
     }
@@ -103,9 +150,7 @@ impl<E: Clone> Listings<E> {
         let asked = clock::now();
         let cell = self.flights.cell(key);
         let mut turn = cell.turn().await?;
-        let until = asked + useful.min(UNUSED_KEPT);
-        let until = turn.asked.map_or(until, |(_, known)| known.max(until));
-        turn.asked = Some((asked, until));
+        turn.asked.note(asked, useful);
         if let Some(listing) = &turn.listing {
             // One that began after we asked has no age.
             let age = asked.checked_duration_since(listing.at);
@@ -121,31 +166,64 @@ impl<E: Clone> Listings<E> {
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         entries.dedup_by(|(one, _), (other, _)| one == other);
         let before = turn.listing.take();
-        let differs = before
-            .as_ref()
-            .is_some_and(|before| before.entries != entries);
+        let (listing, differs) = self.listing(entries, at, before.as_deref());
+        let listing = Arc::new(listing);
+        turn.listing = Some(Arc::clone(&listing));
+        drop((turn, before));
+        if self.taken.load(Ordering::Relaxed) > self.room {
+            // By more than that one, so that not every further one has all looked through.
+            self.forget_surplus(self.room / 4 * 3);
+        }
+        Ok((listing, differs))
+    }
+
+    /// What was listed, with what is known of it from before.
+    fn listing(&self, entries: Entries, at: Instant, before: Option<&Listing>) -> (Listing, bool) {
+        let differs = before.is_some_and(|before| before.entries != entries);
         let told = before.is_some_and(|before| differs || before.told.load(Ordering::Relaxed));
-        let listing = Arc::new(Listing {
+        let bytes = bytes(&entries);
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        let listing = Listing {
             entries,
             at,
             told: AtomicBool::new(told),
-        });
-        turn.listing = Some(Arc::clone(&listing));
-        Ok((listing, differs))
+            failed: Mutex::default(),
+            taken: Arc::clone(&self.taken),
+            bytes,
+        };
+        let failed = before.map(Listing::failed).unwrap_or_default();
+        for name in failed.iter().filter(|name| listing.entry(name).is_some()) {
+            listing.note(name, true);
+        }
+        (listing, differs)
+    }
+
+    /// The entries of that folder that could not be read when that was last tried.
+    pub async fn failed(&self, key: &FolderKey) -> Vec<String> {
+        let Some(cell) = self.flights.known(key) else {
+            return Vec::new();
+        };
+        let turn = cell.turn_regardless().await;
+        let listing = turn.listing.as_deref();
+        listing.map(Listing::failed).unwrap_or_default()
     }
 
     /// Notes that names are all that is told there.
     pub fn set_plain(&self, plain: Plain) {
-        let mut known = self.lock();
-        if known.len() < MAX_PLAIN {
-            known.insert(plain, clock::now());
+        let mut known = lock(&self.plain);
+        if known.len() >= MAX_PLAIN && !known.contains_key(&plain) {
+            let oldest = known.iter().min_by_key(|(_, since)| **since);
+            if let Some(oldest) = oldest.map(|(oldest, _)| oldest.clone()) {
+                known.remove(&oldest);
+            }
         }
+        known.insert(plain, clock::now());
     }
 
     /// Whether names are all that is told there.
     pub fn is_plain(&self, plain: &Plain) -> bool {
         let now = clock::now();
-        self.lock()
+        lock(&self.plain)
             .get(plain)
             .is_some_and(|since| now.duration_since(*since) < BELIEVED)
     }
@@ -153,21 +231,16 @@ impl<E: Clone> Listings<E> {
     /// Forgets folders that nobody comes back to, failed ones at once, and what is too old to be believed. Of more than there is room for, those go
     /// that were not asked for the longest.
     pub fn sweep(&self) {
+        self.forget_surplus(self.room);
         let now = clock::now();
-        let mut remembered = Vec::new();
-        self.flights.sweep(|key, held| {
-            let asked = held.asked.filter(|(_, until)| now < *until);
-            let kept = asked.zip(held.listing.as_ref());
-            remembered
-                .extend(kept.map(|((asked, _), listing)| (asked, key.bytes() + listing.bytes())));
-            kept.is_some()
+        lock(&self.plain).retain(|_, since| now.duration_since(*since) < BELIEVED);
+    }
+
+    fn forget_surplus(&self, room: usize) {
+        sweep(&self.flights, room, |key, held| {
+            let listing = held.listing.as_ref()?;
+            Some((held.asked, key.bytes() + listing.bytes))
         });
-        if let Some(last) = surplus(remembered, MAX_REMEMBERED) {
-            self.flights
-                .sweep(|_, held| held.asked.is_some_and(|(asked, _)| asked > last));
-        }
-        self.lock()
-            .retain(|_, since| now.duration_since(*since) < BELIEVED);
     }
 
     /// Forgets everything listed over a connection, because its settings changed.
@@ -176,16 +249,16 @@ impl<E: Clone> Listings<E> {
             self.flights
                 .take(|key| key.identity.connection == connection),
         );
-        self.lock().retain(|plain, _| match plain {
+        lock(&self.plain).retain(|plain, _| match plain {
             Plain::Mount(of, _, _) => of != connection,
             Plain::Folder(key) => key.identity.connection != connection,
         });
     }
+}
 
-    /// A panic elsewhere while the map was locked cannot have left it half changed.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Plain, Instant>> {
-        self.plain.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A panic elsewhere while it was locked cannot have left it half changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: Clone> Default for Listings<E> {
@@ -209,27 +282,24 @@ impl FolderKey {
     }
 }
 
-impl Listing {
-    /// About how many bytes it takes to remember it.
-    fn bytes(&self) -> usize {
-        let of = |(name, listed): &(String, Listed)| {
-            let listed = match listed {
-                Listed::Version { fingerprint, .. } => fingerprint.len(),
-                Listed::Name | Listed::Gone => 0,
-            };
-            name.len() + listed + size_of::<(String, Listed)>()
+/// About how many bytes it takes to remember these.
+fn bytes(entries: &Entries) -> usize {
+    let of = |(name, listed): &(String, Listed)| {
+        let listed = match listed {
+            Listed::Version { fingerprint, .. } => fingerprint.len(),
+            Listed::Name | Listed::Gone => 0,
         };
-        self.entries.iter().map(of).sum()
-    }
+        name.len() + listed + size_of::<(String, Listed)>()
+    };
+    entries.iter().map(of).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-
     use futures::future::join_all;
 
     use super::*;
+    use crate::vault::reads::remembered::UNUSED_KEPT;
     use crate::vault::reads::tests::identity;
 
     fn key(path: &str) -> FolderKey {
@@ -306,5 +376,65 @@ mod tests {
         assert!(!listings.is_plain(&Plain::Folder(Box::new(key("secret/other")))));
         tokio::time::advance(BELIEVED).await;
         assert!(!listings.is_plain(&folder));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_places_where_names_are_all_the_oldest_is_tried_again() {
+        let listings: Listings<String> = Listings::new();
+        let place = |number: usize| Plain::Folder(Box::new(key(&format!("secret/{number}"))));
+        for number in 0..=MAX_PLAIN {
+            listings.set_plain(place(number));
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let known = [0, 1, MAX_PLAIN].map(|number| listings.is_plain(&place(number)));
+        assert_eq!(known, [false, true, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_that_have_no_room_go_when_another_comes() {
+        let listings: Listings<String> = Listings::within(100_000);
+        let ages = (Duration::from_hours(10), UNUSED_KEPT);
+        let asked = AtomicUsize::new(0);
+        let list = async |number: usize| {
+            let fetch = async {
+                asked.fetch_add(1, Ordering::SeqCst);
+                Ok(entries(&["a".repeat(5_000).as_str(), "b"]))
+            };
+            let key = key(&format!("secret/{number}"));
+            tokio::time::advance(Duration::from_millis(1)).await;
+            let listed = listings.list(&key, ages, fetch).await;
+            drop(listed.unwrap_or_else(|error| panic!("{error}")));
+        };
+        for number in 0..200 {
+            list(number).await;
+            let taken = listings.taken.load(Ordering::Relaxed);
+            assert!(taken <= 100_000, "{taken} bytes after {number} lists");
+        }
+        list(199).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 200, "the youngest stays");
+        list(0).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 201, "the oldest is gone");
+        listings.forget(&identity("shop").connection);
+        assert_eq!(listings.taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_could_not_be_read_is_known_until_it_can_or_is_gone() {
+        let (listings, requests) = (Listings::new(), AtomicUsize::new(0));
+        let (age, now) = (Duration::from_mins(1), Duration::ZERO);
+        let (listing, _) = list(&listings, age, &["a", "b", "c"], &requests).await;
+        for name in ["b", "c", "b"] {
+            listing.note(name, true);
+        }
+        let key = key("secret/shop");
+        assert_eq!(listings.failed(&key).await, ["c", "b"]);
+        let (listing, _) = list(&listings, now, &["a", "b"], &requests).await;
+        assert_eq!(listings.failed(&key).await, ["b"]);
+        listing.note("b", false);
+        assert!(listings.failed(&key).await.is_empty());
+        for number in 0..100 {
+            listing.note(&number.to_string(), true);
+        }
+        assert_eq!(listing.failed().len(), MAX_FAILED);
     }
 }

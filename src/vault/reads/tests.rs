@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use zeroize::Zeroizing;
 
+use super::remembered::{UNUSED_KEPT, surplus};
 use super::shelf::VALUE_KEPT;
 use super::*;
 use crate::sensitive::SecretJson;

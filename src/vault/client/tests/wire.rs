@@ -10,7 +10,7 @@ use futures::future::join_all;
 
 use super::super::*;
 use super::settings;
-use crate::vault::endpoint::Read as Get;
+use crate::vault::endpoint::Get;
 use crate::vault::issued::{Ask, AskMethod, AskResult, issue, renew_lease, revoke_lease};
 use crate::vault::login::{LoginRequest, Method, login};
 
@@ -73,6 +73,7 @@ async fn get(client: &Client, token: &str) -> Result<Reply, Error> {
             call,
             &Get {
                 path: "secret/a".to_owned(),
+                query: "",
             },
         )
         .await?
@@ -319,6 +320,7 @@ async fn a_request_names_its_namespace_and_the_settings_one_only_where_it_has_no
             call,
             &Get {
                 path: "secret/a".to_owned(),
+                query: "",
             },
         )
         .await
