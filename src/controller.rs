@@ -267,6 +267,7 @@ fn index_secret(key: &Key, object: Option<&Guarded<VaultSecret>>, context: &Arc<
         let (uid, affected) = context.objects.remove(key, holds);
         wake_all(affected, context);
         if let Some(uid) = uid {
+            context.orphaned(&uid);
             context.forget(key, &uid);
         } else if !unreadable {
             // What could never be read has a metric all the same.

@@ -82,6 +82,24 @@ impl Objects {
         self.lock().get(key).is_some_and(|known| known.uid == uid)
     }
 
+    /// Of the owners that a Secret tells of, by name and UID, the UIDs of those that exist. One that is gone is as good as there where an object of its name wants
+    /// this very Secret, and so takes up what was left in it; and whose object cannot be read may be there.
+    pub fn alive(
+        &self,
+        target: &Key,
+        owners: impl IntoIterator<Item = (String, String)>,
+    ) -> BTreeSet<String> {
+        let inner = self.lock();
+        let is_alive = |(name, uid): &(String, String)| {
+            let key = Key::new(&target.namespace, name);
+            let known = inner.get(&key);
+            let known = known.is_some_and(|known| known.uid == *uid || known.target == target.name);
+            known || inner.unreadable.contains(&key)
+        };
+        let alive = owners.into_iter().filter(is_alive);
+        alive.map(|(_, uid)| uid).collect()
+    }
+
     /// Notes whether there is an object of that key that cannot be read.
     pub fn set_unreadable(&self, key: &Key, unreadable: bool) {
         let mut inner = self.lock();
@@ -421,6 +439,23 @@ mod tests {
         objects.put(&apart, nobody);
         assert_eq!(readers("shop", "secret/a"), [""; 0]);
         assert_eq!(readers("shop", "secret/b"), ["uid-b"]);
+    }
+
+    #[test]
+    fn an_owner_that_a_secret_tells_of_exists_by_its_uid_or_is_succeeded_by_its_name() {
+        let objects = Objects::default();
+        objects.put(&object("here", "elsewhere"), nobody);
+        objects.put(&object("again", "x"), nobody);
+        objects.put(&object("other", "y"), nobody);
+        objects.set_unreadable(&Key::new("shop", "unread"), true);
+        let told = ["here", "again", "other", "unread", "gone"].map(|name| {
+            let uid = if name == "here" { "uid-here" } else { name };
+            (name.to_owned(), uid.to_owned())
+        });
+        let alive = objects.alive(&Key::new("shop", "x"), told);
+        assert_eq!(Vec::from_iter(alive), ["again", "uid-here", "unread"]);
+        let borrowed = [("gone".to_owned(), "uid-here".to_owned())];
+        assert!(objects.alive(&Key::new("shop", "x"), borrowed).is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod choose;
 mod claim;
 mod conflicts;
 pub mod connection;
+mod contested;
 mod context;
 mod decide;
 mod dress;
@@ -78,6 +79,7 @@ use kube::{Client, Resource};
 use tokio::sync::mpsc;
 use tracing::error;
 
+use self::contested::Attempt;
 use self::failure::Failure;
 pub use self::housework::Housework;
 pub use self::memory::{Memories, Overlay};
@@ -277,10 +279,7 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
     let (job, outcome) = match resolved {
         _ if observed.object.spec.suspend => (None, Outcome::Suspended),
         Ok(Some(job)) => {
-            let outcome = match share::ready(&job, observed, context).await {
-                Ok((claim, observed)) => act::act(&job, &claim, &observed, context).await,
-                Err(failure) => Err(failure),
-            };
+            let outcome = attempt(&job, observed, context).await;
             (Some(job), outcome.unwrap_or_else(Outcome::Failed))
         }
         Ok(None) => (None, Outcome::Pending),
@@ -303,4 +302,13 @@ async fn pass(observed: &Observed, context: &Context) -> Ended {
         tidied,
         again,
     }
+}
+
+/// The steps from the claim on, unless it is known what they would come to.
+async fn attempt(job: &Job, observed: &Observed, context: &Context) -> Result<Outcome, Failure> {
+    if let Attempt::Later(until) = contested::attempt(observed) {
+        return Ok(Outcome::Waiting(until));
+    }
+    let (claim, observed) = share::ready(job, observed, context).await?;
+    act::act(job, &claim, &observed, context).await
 }

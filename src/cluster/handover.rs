@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntr
 use serde_json::{Map, Value, json};
 
 use super::managed_fields::{APPLY, Hand, hand, setter};
-use crate::api::MANAGER;
+use crate::api::{MANAGER, PART_MANAGER};
 
 /// The operation of what was not applied.
 const UPDATE: &str = "Update";
@@ -33,10 +33,10 @@ pub(super) fn handed_over(
     others
 }
 
-/// The entries in which all the data is owned by the manager of Secrets that are ours as a whole, with these labels and annotations, and nothing by `part`.
+/// The entries in which all the data is owned by the manager of Secrets that are ours as a whole, with these labels and annotations, and nothing as a part: those
+/// that there are have been the object's own, or of objects that are gone.
 pub fn taken_over<'a>(
     entries: Vec<ManagedFieldsEntry>,
-    part: &str,
     keys: impl Iterator<Item = &'a String>,
     labels: impl Iterator<Item = &'a String>,
     annotations: impl Iterator<Item = &'a String>,
@@ -49,7 +49,7 @@ pub fn taken_over<'a>(
     let mut left = Vec::with_capacity(entries.len() + 1);
     for mut entry in entries {
         match entry.manager.as_deref() {
-            Some(manager) if manager == part => continue,
+            Some(manager) if manager.starts_with(PART_MANAGER) => continue,
             Some(MANAGER) => {
                 if let Some(FieldsV1(own)) = entry.fields_v1.take() {
                     unite(&mut taken, own);
@@ -183,15 +183,13 @@ mod tests {
             json!({"f:data": {"f:a": {}}, "f:type": {}, "f:metadata": {"f:labels": {"f:x": {}}}}),
         );
         let part = applied("vaultbridge/a", json!({"f:data": {"f:b": {}}}));
+        let left = applied(
+            "vaultbridge/gone",
+            json!({"f:data": {"f:c": {}}, "f:metadata": {"f:annotations": {"f:vaultbridge.dev/state.gone": {}}}}),
+        );
         let [a, note] = ["a", "note"].map(str::to_owned);
         let (keys, notes) = ([&a].into_iter(), [&note].into_iter());
-        let taken = taken_over(
-            vec![other, part],
-            "vaultbridge/a",
-            keys,
-            [].into_iter(),
-            notes,
-        );
+        let taken = taken_over(vec![other, part, left], keys, [].into_iter(), notes);
         let owners = owners(&taken);
         assert_eq!(
             taken[0].fields_v1.as_ref().unwrap().0,

@@ -5,6 +5,7 @@
 //! we left it. The same record tells which labels and annotations are ours to take away again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
@@ -42,6 +43,50 @@ pub struct Share {
     pub annotations: Vec<String>,
     /// Whether it set any of this by another way than by applying it: such fields do not go when they are applied no more.
     pub updated: bool,
+}
+
+/// Who has set which key, label and annotation, as hashes: enough to see that one has changed hands. It is kept of every Secret, so it is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setters(Box<[(u64, u64)]>);
+
+impl Setters {
+    /// Takes them from the entries.
+    pub fn of(entries: &[ManagedFieldsEntry]) -> Self {
+        let mut setters: BTreeMap<u64, u64> = BTreeMap::new();
+        for entry in entries {
+            let Some(hand) = hand(entry) else { continue };
+            let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+            // What is applied so is not noted as data.
+            let texts = names(fields.and_then(|fields| fields.get("f:stringData")));
+            let keys = hand.keys.iter().chain(&texts).map(|name| (".data", name));
+            let labels = hand.labels.iter().map(|name| (".metadata.labels", name));
+            let notes = hand.annotations.iter();
+            let notes = notes.map(|name| (".metadata.annotations", name));
+            let setter = hash(&(hand.manager, hand.applied));
+            for (above, name) in keys.chain(labels).chain(notes) {
+                let of_field = setters.entry(hash(&format!("{above}.{name}"))).or_default();
+                *of_field = of_field.wrapping_add(setter);
+            }
+        }
+        Self(setters.into_iter().collect())
+    }
+
+    /// Who has set these fields, such as `.data.password`, all in one hash.
+    pub fn of_fields(&self, fields: &[String]) -> u64 {
+        let setter = |field: &String| {
+            let at = self
+                .0
+                .binary_search_by_key(&hash(field), |(field, _)| *field);
+            at.ok().map(|at| self.0[at].1)
+        };
+        hash(&fields.iter().map(setter).collect::<Vec<_>>())
+    }
+}
+
+fn hash(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What one entry owns.

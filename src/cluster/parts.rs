@@ -1,6 +1,6 @@
 //! Writing a part of a Secret that others share, by server-side apply.
 //!
-//! Each object applies its fields in the name of a manager of its own, and never by force: what others have set is a conflict, and what is applied no
+//! Each object applies its fields in the name of a manager of its own, and nothing that others have set by force: that is a conflict, and what is applied no
 //! more disappears. UID and resource version go along as the precondition, so that nothing is made anew or written over a state that nobody has
 //! seen.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::header::ACCEPT;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -38,10 +38,35 @@ pub async fn apply(
         dry_run,
         ..PatchParams::apply(manager)
     };
+    match send_applied(client, write, now, &params).await {
+        Err(WriteError::Taken(taken)) => {
+            let fields = taken.into_iter();
+            let fields: Vec<Taken> = fields.filter(|taken| !is_a_map(&taken.field)).collect();
+            if !fields.is_empty() {
+                return Err(WriteError::Taken(fields));
+            }
+            // Another part has said that a map is empty, as we do, and there is nothing in it. Whoever says so last has it.
+            send_applied(client, write, now, &params.force()).await
+        }
+        sent => sent,
+    }
+}
+
+/// Whether the field is one of the maps as a whole. Of a map with something in it only that is anybody's.
+fn is_a_map(field: &str) -> bool {
+    [".data", ".metadata.labels", ".metadata.annotations"].contains(&field)
+}
+
+async fn send_applied(
+    client: &Client,
+    write: &SecretWrite<'_>,
+    now: &SecretMeta,
+    params: &PatchParams,
+) -> Result<SecretMeta, WriteError> {
     // Also what is empty is said: a map that is applied no more would take along what is noted for nobody in it.
     let body = body(write, Some(now))?;
     // JSON is YAML. The text is not parsed on the way, so that values lie in no other memory than that which is wiped.
-    let request = requests(write.key).patch(&write.key.name, &params, &Patch::Apply(Value::Null));
+    let request = requests(write.key).patch(&write.key.name, params, &Patch::Apply(Value::Null));
     let request = request.map_err(|error| WriteError::Invalid(error.to_string()))?;
     let (parts, _) = request.into_parts();
     let mut request = http::Request::from_parts(parts, body.to_vec());
@@ -50,14 +75,15 @@ pub async fn apply(
 }
 
 /// Takes everything out of the Secret that the manager alone has set, and what was noted there of it, if the Secret is still as we know it. It is named field by
-/// field: an empty text that is applied would take along what is noted for nobody.
+/// field: an empty text that is applied would take along what is noted for nobody. What is left does not go with the object of that UID any more.
 pub async fn take_out(
     client: &Client,
     key: &Key,
     now: &SecretMeta,
-    manager: &str,
+    (manager, uid): (&str, &str),
 ) -> Result<SecretMeta, WriteError> {
     let meta = secrets::metadata(client, key, now).await?;
+    let owners = meta.owner_references.unwrap_or_default();
     let entries = meta.managed_fields.unwrap_or_default();
     let Leaving {
         keys,
@@ -77,6 +103,13 @@ pub async fn take_out(
         },
         "data": gone(keys),
     });
+    // Whoever had the whole of it may have left a reference of an earlier UID.
+    let is_ours =
+        |owner: &OwnerReference| is_vault_secret(owner) && (manager == MANAGER || owner.uid == uid);
+    if owners.iter().any(is_ours) {
+        let left = owners.iter().filter(|owner| !is_ours(owner));
+        patch["metadata"]["ownerReferences"] = json!(left.collect::<Vec<_>>());
+    }
     // An empty list would leave it as it is.
     let nobody = || json!([{}]);
     let left = Some(left).filter(|left| !left.is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use super::managed_fields::{self, Owners};
+use super::managed_fields::{self, Owners, Setters};
 use crate::api::{GROUP, MANAGED_BY, MANAGER, SEALED_ANNOTATION};
 
 /// Where `kubectl apply` keeps the whole object that it was given: of a Secret, with its values. Kept nowhere, and not carried over.
@@ -31,6 +31,8 @@ pub struct SecretMeta {
     pub finalizers: Vec<String>,
     /// Who set what of it.
     pub owners: Owners,
+    /// Who set what of it, without names, whosever it is.
+    pub setters: Setters,
     /// Its type; known only of one that was asked for by itself.
     pub secret_type: Option<String>,
     /// How many keys it has; likewise.
@@ -55,7 +57,9 @@ impl SecretMeta {
     }
 
     fn read(meta: ObjectMeta, whole: bool) -> Self {
+        let managed = meta.managed_fields.unwrap_or_default();
         let identity = Self {
+            setters: Setters::of(&managed),
             uid: meta.uid.unwrap_or_default(),
             resource_version: meta.resource_version.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
@@ -83,7 +87,7 @@ impl SecretMeta {
             sealed,
             owner_references,
             finalizers: meta.finalizers.unwrap_or_default(),
-            owners: managed_fields::owners(&meta.managed_fields.unwrap_or_default()),
+            owners: managed_fields::owners(&managed),
             ..identity
         }
     }

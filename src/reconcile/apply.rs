@@ -11,7 +11,7 @@ use super::claim::Claim;
 use super::conflicts;
 use super::dress::{Metadata, metadata};
 use super::failure::Failure;
-use super::hold::{Hold, Part};
+use super::hold::Hold;
 use super::observe::Observed;
 use super::refusals;
 use super::resolve::Job;
@@ -134,7 +134,11 @@ pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Resul
     match claim {
         Claim::Update(secret) => {
             let hold = &job.destination.hold;
-            remove(&job.destination.key, secret, hold, context).await
+            if hold.is_shared() && hold.share(secret).is_none() {
+                return Ok(()); // it was taken out when the path went
+            }
+            let place = (&job.destination.key, secret);
+            remove(place, hold, &job.uid, context).await
         }
         Claim::Create | Claim::LookAt(_) | Claim::Refused(_) => Ok(()),
     }
@@ -148,7 +152,7 @@ pub async fn tidy_up(observed: &Observed, context: &Context) -> Option<Failure> 
         let hold = Hold::standing(&observed.object, Some(secret));
         if let Err(Failure {
             reason, message, ..
-        }) = remove(key, secret, &hold, context).await
+        }) = remove((key, secret), &hold, observed.uid(), context).await
         {
             let message = format!("delete the earlier Secret {}: {message}", key.name);
             first = first.or(Some(Failure::new(reason, message)));
@@ -196,11 +200,23 @@ async fn make_anew(
     }))
 }
 
-/// Deletes the Secret, or takes our part out of it.
+/// Deletes the Secret, or takes out of it what the object of that UID has in it. Whoever waits for either is told: the cache knows already, so the watch's event
+/// will be no change.
 pub async fn remove(
-    key: &Key,
-    secret: &Arc<SecretMeta>,
+    (key, secret): (&Key, &Arc<SecretMeta>),
     hold: &Hold,
+    uid: &str,
+    context: &Context,
+) -> Result<(), Failure> {
+    take_away((key, secret), hold, uid, context).await?;
+    context.wake_others(key, uid);
+    Ok(())
+}
+
+async fn take_away(
+    (key, secret): (&Key, &Arc<SecretMeta>),
+    hold: &Hold,
+    uid: &str,
     context: &Context,
 ) -> Result<(), Failure> {
     let failed = |error| refusals::write(&key.name, &error);
@@ -210,7 +226,8 @@ pub async fn remove(
         Hold::Exclusive | Hold::GivenUp(_) | Hold::Shared(_) => {
             let made = hold.own_record(secret).is_some_and(|record| record.made);
             let made = made || matches!(hold, Hold::GivenUp(_));
-            let left = parts::take_out(&context.client, key, secret, hold.manager()).await;
+            let whose = (hold.manager(), uid);
+            let left = parts::take_out(&context.client, key, secret, whose).await;
             let left = Arc::new(left.map_err(failed)?);
             let meta = SecretMeta::clone(&left);
             context.caches.secrets.wrote(key.clone(), meta);
@@ -235,10 +252,6 @@ pub async fn remove(
     let deleted = secrets::delete(&context.client, key, &last).await;
     deleted.map_err(failed)?;
     context.caches.secrets.deleted(key, &secret.uid);
-    // The cache knows already, so the watch's event will be no change: whoever else waits for the name is told here.
-    for other in context.objects.with_target(key) {
-        let _ = context.wake.send(other);
-    }
     Ok(())
 }
 
@@ -292,35 +305,48 @@ async fn send(
     let client = &context.client;
     let meta = match (over, hold.is_shared()) {
         (Some((secret, manager)), true) => {
-            parts::apply(client, &write, secret, manager, false).await?
+            let meta = parts::apply(client, &write, secret, manager, false).await?;
+            if meta.resource_version != secret.resource_version {
+                context.caches.secrets.wrote(key.clone(), meta.clone());
+                // What is applied no more may be what others wait for.
+                context.wake_others(key, &job.uid);
+            }
+            meta
         }
         (Some((secret, manager)), false) => {
-            if manager == MANAGER && is_new_to_us(job, secret) {
+            if manager == MANAGER && is_new_to_us(secret) {
                 write.managed_fields = Some(taken_over(job, &write, secret, context).await?);
             }
             secrets::replace(client, &write, secret, manager).await?
         }
         (None, false) => secrets::create(client, &write, MANAGER).await?,
-        (None, true) => {
-            let made = secrets::create(client, &write, hold.manager()).await?;
-            let cache = &context.caches.secrets;
-            cache.wrote(key.clone(), made.clone());
-            // What was not applied would stay when it is applied no more. If this fails, the next pass begins with it.
-            let managers = (hold.manager(), hold.manager());
-            let handed = parts::hand_over(client, key, &made, managers).await;
-            handed.unwrap_or(made)
-        }
+        (None, true) => make_shared(&write, hold, context).await?,
     };
     let cache = &context.caches.secrets;
     cache.wrote(key.clone(), meta.clone());
     Ok(meta)
 }
 
-/// Whether the whole Secret was not ours so far.
-fn is_new_to_us(job: &Job, secret: &SecretMeta) -> bool {
-    let part = Part::of(&job.key.name);
-    let had_part = secret.owners.parts.contains_key(part.manager());
-    had_part || Hold::Exclusive.own_record(secret).is_none()
+/// Makes a Secret in which others may put their keys as well.
+async fn make_shared(
+    write: &SecretWrite<'_>,
+    hold: &Hold,
+    context: &Context,
+) -> Result<SecretMeta, WriteError> {
+    let (client, key) = (&context.client, write.key);
+    let made = secrets::create(client, write, hold.manager()).await?;
+    let cache = &context.caches.secrets;
+    cache.wrote(key.clone(), made.clone());
+    // What was not applied would stay when it is applied no more. If this fails, the next pass begins with it.
+    let managers = (hold.manager(), hold.manager());
+    let handed = parts::hand_over(client, key, &made, managers).await;
+    Ok(handed.unwrap_or(made))
+}
+
+/// Whether not all of the Secret was ours so far.
+fn is_new_to_us(secret: &SecretMeta) -> bool {
+    // Its own part, or what others have left that are gone.
+    !secret.owners.parts.is_empty() || Hold::Exclusive.own_record(secret).is_none()
 }
 
 /// Who owns what once the Secret is ours: all its data is, whatever stands there already.
@@ -334,7 +360,6 @@ async fn taken_over(
     let asked = &job.destination;
     Ok(handover::taken_over(
         found.managed_fields.unwrap_or_default(),
-        Part::of(&job.key.name).manager(),
         write.data.keys(),
         asked.labels.keys(),
         asked.annotations.keys(),

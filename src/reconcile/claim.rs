@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::conflicts;
 use super::failure::Failure;
-use super::hold::{Hold, holders_of_parts, record_in};
+use super::hold::{Hold, Part, holders_of_parts, record_in};
 use super::observe::Observed;
 use super::resolve::Job;
-use crate::api::Reason;
+use crate::api::TOUCHED_ANNOTATION;
 use crate::api::destination::SecretType;
 use crate::cluster::SecretMeta;
 use crate::cluster::secret_meta::is_vault_secret;
@@ -40,7 +40,6 @@ const OFF_LIMITS: [&str; 3] = [
 /// name, where an object was made anew. If it belongs to none of them, the oldest gets it that wants the whole of it. Those that want a part
 /// of it do not stand in each other's way.
 pub fn claim(job: &Job, observed: &Observed) -> Claim {
-    let name = &job.destination.key.name;
     let holder = holder(observed);
     let holder = holder.as_deref();
     if let Some(rival) = winner(job, observed, holder) {
@@ -54,10 +53,7 @@ pub fn claim(job: &Job, observed: &Observed) -> Claim {
         };
     };
     if secret.deleting {
-        return Claim::Refused(Failure::new(
-            Reason::SecretConflict,
-            format!("Secret {name} is being deleted; it is created anew once it is gone"),
-        ));
+        return Claim::Refused(conflicts::deleting(job));
     }
     let takes = job.destination.adopts || job.destination.hold.is_shared();
     if observed.at_home && takes && !is_ours(job, observed, secret) {
@@ -83,10 +79,7 @@ fn may_merge(job: &Job, observed: &Observed, secret: &SecretMeta) -> Result<bool
     if is_known && is_ours(job, observed, secret) {
         return Ok(true);
     }
-    let mut owners = secret.owner_references.iter();
-    if let Some(owner) = owners.find(|owner| is_vault_secret(owner) && owner.uid != job.uid) {
-        return Err(conflicts::goes_with(job, &owner.name));
-    }
+    is_let_go(job, observed, secret)?;
     let Some(found) = secret.secret_type.as_deref() else {
         return Ok(false);
     };
@@ -107,21 +100,24 @@ fn may_have_all(
     secret: &SecretMeta,
     holder: Option<&str>,
 ) -> Result<bool, Failure> {
+    // What an object has left that is gone is as anybody's.
     let mut others = holders_of_parts(secret).filter(|part| part.owner_name != job.key.name);
-    if let Some(other) = others.next() {
+    if let Some(other) = others.find(|part| observed.alive.contains(&part.owner_uid)) {
         return Err(conflicts::shared(job, &other.owner_name));
     }
     let made_by_us = match &observed.hold {
         Hold::Exclusive | Hold::GivenUp(_) => true,
         // Made by ourselves, and nobody else has put anything there.
-        Hold::Shared(_) => {
-            !secret.owners.others && observed.record.as_ref().is_some_and(|record| record.made)
+        Hold::Shared(part) => {
+            let made = observed.record.as_ref().is_some_and(|record| record.made);
+            made && !secret.owners.others && !has_other_parts(secret, part)
         }
     };
     let is_ours = is_ours(job, observed, secret) || holder == Some(job.uid.as_str());
     if is_ours && made_by_us {
         return Ok(true);
     }
+    is_let_go(job, observed, secret)?;
     if !job.destination.adopts {
         return Err(conflicts::foreign(job));
     }
@@ -138,6 +134,36 @@ fn may_have_all(
         return Err(conflicts::off_limits(job, found));
     }
     Ok(true)
+}
+
+/// Whether no other object has yet to let go of the Secret: one that had the whole of it asks for another one, and deletes this one once that stands; or it goes with that
+/// object, by its reference. What was put into it before that would go as well.
+fn is_let_go(job: &Job, observed: &Observed, secret: &SecretMeta) -> Result<(), Failure> {
+    let is_other = |uid: &String| *uid != job.uid && observed.alive.contains(uid);
+    // One that gives the whole up for a part of it is in the way of those alone who want the whole.
+    let mut parts = secret.owners.parts.values();
+    let is_given_up = parts.any(|part| part.annotations.iter().any(|name| name == ANNOTATION));
+    let given_up =
+        record_in(secret, ANNOTATION).filter(|_| is_given_up && !job.destination.hold.is_shared());
+    let record = Hold::Exclusive.own_record(secret).or(given_up);
+    if let Some(record) = record.filter(|record| is_other(&record.owner_uid)) {
+        return Err(conflicts::about_to_go(job, &record.owner_name));
+    }
+    let mut owners = secret.owner_references.iter();
+    let other = owners.find(|owner| is_vault_secret(owner) && owner.uid != job.uid);
+    other.map_or(Ok(()), |owner| Err(conflicts::goes_with(job, &owner.name)))
+}
+
+/// Whether anybody has anything in the Secret as a part of it, but for the owner of this one.
+fn has_other_parts(secret: &SecretMeta, own: &Part) -> bool {
+    let mut others = secret.owners.parts.iter();
+    others.any(|(manager, share)| {
+        let mut annotations = share.annotations.iter();
+        let has_more = share.our_keys > 0
+            || !share.labels.is_empty()
+            || annotations.any(|name| name != TOUCHED_ANNOTATION);
+        manager != own.manager() && has_more
+    })
 }
 
 fn is_controller(owner: &k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference) -> bool {
@@ -187,9 +213,16 @@ fn winner<'a>(job: &Job, observed: &'a Observed, holder: Option<&str>) -> Option
         )
     };
     let own = right(&job.uid, &job.key.name, shares, created);
+    let has_part = shares && has_part(job, observed);
+    let is_in_the_way = |rival: &&Rival| {
+        let is_holder = holder == Some(rival.uid.as_str());
+        let both_share = shares && rival.shares;
+        // Whoever wants the whole waits for those who have parts of it.
+        !both_share && (is_holder || !has_part)
+    };
     let rivals = observed.rivals.iter();
     rivals
-        .filter(|rival| !(shares && rival.shares))
+        .filter(is_in_the_way)
         .map(|rival| {
             (
                 right(&rival.uid, &rival.name, rival.shares, rival.created),
@@ -199,6 +232,13 @@ fn winner<'a>(job: &Job, observed: &'a Observed, holder: Option<&str>) -> Option
         .min_by(|(one, _), (other, _)| one.cmp(other))
         .filter(|(theirs, _)| *theirs < own)
         .map(|(_, rival)| rival)
+}
+
+/// Whether the object has a part of the Secret already.
+fn has_part(job: &Job, observed: &Observed) -> bool {
+    let secret = observed.target.as_deref();
+    let is_ours = secret.is_some_and(|secret| is_ours(job, observed, secret));
+    is_ours && observed.hold.is_shared()
 }
 
 /// Ours by UID; or by name, where an object was deleted with `deletionPolicy: Retain` and created again.

@@ -45,11 +45,30 @@ pub fn nothing_to_merge_into(job: &Job) -> Failure {
     ))
 }
 
+/// The Secret is on its way out.
+pub fn deleting(job: &Job) -> Failure {
+    let name = &job.destination.key.name;
+    let then = if job.destination.creates {
+        "it is created anew once it is gone"
+    } else {
+        "with creationPolicy: Merge the keys go into the one that somebody creates in its place"
+    };
+    conflict(format!("Secret {name} is being deleted; {then}"))
+}
+
+/// Another object had the whole Secret, and has yet to let it go.
+pub fn about_to_go(job: &Job, owner: &str) -> Failure {
+    let name = &job.destination.key.name;
+    conflict(format!(
+        "Secret {name} is still VaultSecret {owner}'s, which is about to let it go: its status tells if something is in the way of that; it is tried again by itself then, or choose another spec.destination.name"
+    ))
+}
+
 /// The Secret is to go with another object.
 pub fn goes_with(job: &Job, owner: &str) -> Failure {
     let name = &job.destination.key.name;
     conflict(format!(
-        "Secret {name} goes with VaultSecret {owner}, whose it is or was as a whole; choose another spec.destination.name, or wait until it is gone"
+        "Secret {name} goes with VaultSecret {owner}, whose it is or was as a whole; choose another spec.destination.name, or wait: it is tried again by itself once the Secret is gone, or does not name that owner any more"
     ))
 }
 
@@ -102,10 +121,11 @@ pub fn taken(job: &Job, taken: &[Taken]) -> Failure {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    let failure = conflict(format!(
+    let mut failure = conflict(format!(
         "Secret {name} is shared, and {}{more}; nothing was overwritten: have it removed there, or use another key under spec.data",
         list.join(", ")
     ));
+    failure.contested = taken.iter().map(|taken| taken.field.clone()).collect();
     // The same value may come from Vault one day, and is no conflict then. What is issued is another one each time.
     if job.issued.is_empty() {
         failure.retried(Retry::Interval)

@@ -37,6 +37,22 @@ impl Context {
         secret.is_some_and(|secret| observe::names_on(&secret).contains(&rival.name))
     }
 
+    /// The Secret is another one by our own hand, on behalf of the object of that UID, and no watch tells of that: have the others look who want to write it.
+    pub fn wake_others(&self, target: &Key, uid: &str) {
+        for other in self.objects.with_target(target) {
+            if !self.objects.knows(&other, uid) {
+                let _ = self.wake.send(other);
+            }
+        }
+    }
+
+    /// An object is gone: have those look who wait for what it has left in Secrets that it did not ask for any more.
+    pub fn orphaned(&self, uid: &str) {
+        for (key, _) in self.caches.secrets.owned_by(uid) {
+            self.wake_others(&key, uid);
+        }
+    }
+
     /// Forgets what was kept of an object that is gone.
     pub fn forget(&self, key: &Key, uid: &str) {
         self.memories.forget(uid);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 
-use super::hold::{Hold, Part, holders_of_parts};
+use super::hold::{Hold, Part, holders_of_parts, is_of_a_part};
 use super::observe::Observed;
 use super::resolve::{DestinationJob, Job};
 use crate::api::destination::DeletionPolicy;
@@ -125,6 +125,8 @@ pub fn metadata(job: &Job, secret: Option<&SecretMeta>) -> Metadata {
     labels_wanted.insert(MANAGED_BY.into(), MANAGER.into());
     let mut annotations_wanted = foreign(&secret.annotations, &ours(|share| &share.annotations));
     annotations_wanted.remove(ANNOTATION);
+    // Nobody has a part of what is ours as a whole: whoever left this is gone.
+    annotations_wanted.retain(|name, _| !is_of_a_part(name));
     annotations_wanted.extend(annotations.clone());
     Metadata {
         labels: labels_wanted,

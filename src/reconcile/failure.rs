@@ -13,6 +13,8 @@ pub struct Failure {
     pub message: String,
     /// When to try again.
     pub retry: Retry,
+    /// Fields of the Secret that others have set, such as `.data.password`: while they keep them, whatever else happens to it mends nothing.
+    pub contested: Vec<String>,
 }
 
 /// When another attempt makes sense.
@@ -41,6 +43,7 @@ impl Failure {
             reason,
             message: message.into(),
             retry: usual_retry(reason),
+            contested: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 pub mod leased;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -68,6 +68,7 @@ pub fn fresh() -> Observed {
         record: None,
         hold: Hold::Exclusive,
         rivals: Vec::new(),
+        alive: BTreeSet::new(),
         leftovers: Vec::new(),
         templates: BTreeMap::new(),
         at_home: false,

@@ -180,6 +180,15 @@ pub fn in_words(manager: &str) -> String {
     }
 }
 
+/// Whether the annotation holds what is noted of a part.
+pub fn is_of_a_part(annotation: &str) -> bool {
+    let kinds = [ANNOTATION, SEALED_ANNOTATION];
+    let mut rests = kinds
+        .iter()
+        .filter_map(|kind| annotation.strip_prefix(kind));
+    rests.any(|rest| rest.starts_with('.'))
+}
+
 /// Names of the VaultSecrets that hold a part of the Secret, by the records that they have put there themselves.
 pub fn holders_of_parts(secret: &SecretMeta) -> impl Iterator<Item = Record> {
     let parts = secret.owners.parts.values();

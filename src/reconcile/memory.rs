@@ -72,6 +72,8 @@ pub struct Failed {
     pub at: Timestamp,
     /// Why it failed.
     pub failure: Failure,
+    /// Who had set what others have set of the Secret, as a hash.
+    pub setters: u64,
     /// Whether an event told of this outage; of other failures the status tells that.
     pub announced: bool,
 }

@@ -19,7 +19,7 @@ use crate::cluster::secret_meta::is_vault_secret;
 use crate::cluster::templates::TemplateTexts;
 use crate::cluster::{Key, SecretMeta};
 use crate::connections::{Entry, Reachability};
-use crate::objects::Rival;
+use crate::objects::{Objects, Rival};
 use crate::record::{ANNOTATION, Record};
 
 /// What one pass knows of the world.
@@ -41,6 +41,8 @@ pub struct Observed {
     pub record: Option<Record>,
     /// Those of the other objects that want to write the same Secret which may have more right to it.
     pub rivals: Vec<Rival>,
+    /// UIDs of the objects that the Secret tells to be its owner, or that of a part, and that exist.
+    pub alive: BTreeSet<String>,
     /// Secrets that it wrote under names that it does not ask for any more.
     pub leftovers: Vec<(Key, Arc<SecretMeta>)>,
     /// The ConfigMaps that it takes templates from, those that exist and bear the label, by name.
@@ -99,6 +101,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
             .service_accounts
             .get(&Key::new(&key.namespace, &spec.auth.service_account_name)),
         rivals: context.objects.rivals(&target_key, &uid, &named),
+        alive: alive(&target_key, target.as_deref(), &context.objects),
         leftovers: leftovers(&object, &target_key, caches.secrets.owned_by(&uid)),
         templates: template_maps(&object, context),
         at_home: key.namespace == context.settings.namespace,
@@ -133,6 +136,17 @@ pub fn names_on(secret: &SecretMeta) -> Vec<String> {
     let by_parts = holders_of_parts(secret).map(|record| record.owner_name);
     let whole = by_record.into_iter().chain(by_reference);
     whole.chain(by_parts).collect()
+}
+
+/// UIDs of the objects that the Secret tells to be its owner, or that of a part, and that exist.
+pub fn alive(target: &Key, secret: Option<&SecretMeta>, objects: &Objects) -> BTreeSet<String> {
+    let whole = secret.and_then(|secret| record_in(secret, ANNOTATION));
+    let parts = secret.into_iter().flat_map(holders_of_parts);
+    let told = whole.into_iter().chain(parts);
+    objects.alive(
+        target,
+        told.map(|record| (record.owner_name, record.owner_uid)),
+    )
 }
 
 fn connection(name: &str, context: &Context) -> ConnectionView {

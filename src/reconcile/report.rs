@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use self::notices::{notice_of_recovery, notice_of_repair, notice_of_trouble, trouble_of};
 pub use self::tidied::{Tidied, with_sessions, with_tidied};
 use super::apply::Applied;
+use super::contested;
 use super::decide::{next_poll, retry_time};
 use super::failure::Failure;
 use super::memory::{Failed, KnownGood, Memory};
@@ -221,10 +222,10 @@ fn in_sync(
 
 fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure, memory: Memory) -> Report {
     let world = observed.world();
-    let same = memory
-        .failed
-        .as_ref()
-        .filter(|failed| failed.world == world);
+    let same = memory.failed.as_ref().filter(|failed| {
+        let goes_on = contested::goes_on(failed, observed);
+        failed.world == world || goes_on && failed.failure.contested == failure.contested
+    });
     let attempts = same.map_or(0, |failed| failed.attempts.saturating_add(1));
     let retry_at = retry_time(failure.retry, attempts, job, observed);
     let last = memory.failed.as_ref().map(|failed| &failed.failure);
@@ -236,6 +237,7 @@ fn failed(observed: &Observed, job: Option<&Job>, failure: &Failure, memory: Mem
         retry_at,
         at: observed.now,
         failure: failure.clone(),
+        setters: contested::setters(observed, failure),
         announced: memory.failed.as_ref().is_some_and(|last| {
             last.announced && failure.is_outage() && last.failure.reason == failure.reason
         }),
@@ -294,6 +296,7 @@ fn announce(observed: &Observed, failed: &Failed) -> (Option<Notice>, Failed) {
         reason,
         message,
         retry: _,
+        contested: _,
     } = &failed.failure;
     let notice = is_news(observed, failed).then(|| Notice {
         warning: true,

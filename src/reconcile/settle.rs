@@ -280,6 +280,9 @@ fn failure(job: &Job, source: &SourceJob, gone: Gone, existed: bool) -> Failure 
             "; the Secret keeps its last value, as missingSourcePolicy says"
         }
         MissingSourcePolicy::Prune => "",
+        MissingSourcePolicy::Delete if job.destination.hold.is_shared() => {
+            "; the keys of this object were taken out of the Secret, as missingSourcePolicy says"
+        }
         MissingSourcePolicy::Delete => "; the Secret was deleted, as missingSourcePolicy says",
     };
     let (reason, what) = match gone {

@@ -11,7 +11,7 @@ use super::claim::{Claim, claim};
 use super::entries;
 use super::failure::Failure;
 use super::hold::{Hold, Part, record_in};
-use super::observe::Observed;
+use super::observe::{Observed, alive};
 use super::refusals;
 use super::report::Tidied;
 use super::resolve::Job;
@@ -56,6 +56,7 @@ pub async fn ready(
         let handed = parts::hand_over(&context.client, key, &secret, managers).await;
         let handed = handed.map_err(|error| refusals::write(&key.name, &error))?;
         context.caches.secrets.wrote(key.clone(), handed.clone());
+        context.wake_others(key, &job.uid);
         see(&mut observed, Some(handed));
         made = claim(job, &observed);
     }
@@ -82,10 +83,9 @@ async fn look_at_target(
 ) -> Result<(), Failure> {
     let key = &job.destination.key;
     let found = secrets::get(&context.client, key).await;
-    see(
-        observed,
-        found.map_err(|error| refusals::write(&key.name, &error))?,
-    );
+    let found = found.map_err(|error| refusals::write(&key.name, &error))?;
+    observed.alive = alive(key, found.as_ref(), &context.objects);
+    see(observed, found);
     Ok(())
 }
 
@@ -150,14 +150,21 @@ async fn take_out(observed: &Observed, context: &Context) -> Result<(), Failure>
         if key.namespace != own.namespace || known.deleting || hold == Hold::Exclusive {
             continue;
         }
-        let taken = apply::remove(&key, &known, &hold, context).await;
-        if taken.is_ok() {
-            let (Key { namespace, name }, manager) = (&key, Part::of(&own.name));
-            let manager = manager.manager();
-            info!(
+        let taken = apply::remove((&key, &known), &hold, observed.uid(), context).await;
+        let (Key { namespace, name }, manager) = (&key, Part::of(&own.name));
+        let manager = manager.manager();
+        match &taken {
+            Ok(()) => info!(
                 namespace,
                 name, manager, "took the keys of a deleted object out of a Secret"
-            );
+            ),
+            // No waiting makes it another one.
+            Err(Failure { message: why, .. }) if known.owners.immutable => {
+                let what = "keys of a deleted object stay in a Secret that is immutable";
+                warn!(namespace, name, manager, why, "{what}");
+                continue;
+            }
+            Err(_) => {}
         }
         first = first.and(taken);
     }

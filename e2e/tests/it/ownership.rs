@@ -1,6 +1,8 @@
 //! A Secret that is not ours is never touched, and of two objects that want the same one exactly one gets it.
 
 pub mod adopting;
+mod contested;
+mod letting_go;
 mod merging;
 
 use anyhow::{Result, ensure};

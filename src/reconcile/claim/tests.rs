@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::*;
+use crate::api::Reason;
 use crate::reconcile::fixture::{self, NOW, UID, at, rival};
 
 fn of(observed: &Observed) -> Claim {
@@ -125,6 +126,170 @@ fn a_secret_that_is_being_deleted_was_waited_for() {
 }
 
 #[test]
+fn a_secret_of_others_that_is_being_deleted_is_not_said_to_be_made_anew_by_us() {
+    let mut observed = fixture::fresh();
+    fixture::edit(
+        &mut observed,
+        "/destination",
+        serde_json::json!({ "creationPolicy": "Merge" }),
+    );
+    fixture::touch(&mut observed, |secret| secret.deleting = true);
+    assert_eq!(
+        refusal(&observed).message,
+        "Secret orders is being deleted; with creationPolicy: Merge the keys go into the one that somebody creates in its place"
+    );
+}
+
+/// What of a Secret was written by an object of that name, under that annotation, and by which manager.
+fn written_by(
+    observed: &mut Observed,
+    name: &str,
+    annotation: &str,
+) -> crate::cluster::managed_fields::Share {
+    let mut record = fixture::synced().record.unwrap();
+    record.owner_uid = format!("uid-{name}");
+    record.owner_name = name.into();
+    fixture::touch(observed, |secret| {
+        secret.uid = "secret".into();
+        secret.secret_type = Some("Opaque".into());
+        secret.whole = true;
+        let text = record.print().unwrap();
+        secret.annotations.insert(annotation.into(), text);
+    });
+    crate::cluster::managed_fields::Share {
+        our_keys: 1,
+        annotations: vec![annotation.into()],
+        ..Default::default()
+    }
+}
+
+/// The object asks for a Secret of others in that way.
+fn asking(destination: serde_json::Value) -> Observed {
+    let mut observed = fixture::fresh();
+    fixture::edit(&mut observed, "/destination", destination);
+    observed
+}
+
+fn ways() -> [serde_json::Value; 4] {
+    [
+        serde_json::json!({}),
+        serde_json::json!({ "adoptionPolicy": "Adopt" }),
+        serde_json::json!({ "creationPolicy": "Merge" }),
+        serde_json::json!({ "creationPolicy": "CreateOrMerge" }),
+    ]
+}
+
+#[test]
+fn a_secret_that_another_object_has_yet_to_let_go_is_left_alone_until_it_does() {
+    for way in ways() {
+        let mut observed = asking(way.clone());
+        let share = written_by(&mut observed, "first", crate::record::ANNOTATION);
+        fixture::touch(&mut observed, |secret| secret.owners.whole = share);
+        observed.alive = ["uid-first".to_owned()].into();
+        let message = refusal(&observed).message;
+        assert!(
+            message.contains("still VaultSecret first's") && message.contains("by itself"),
+            "{way}: {message}"
+        );
+        // Its owner is gone, and left it.
+        observed.alive.clear();
+        let is_taken = matches!(of(&observed), Claim::Update(_));
+        assert_eq!(is_taken, way != serde_json::json!({}), "{way}");
+    }
+}
+
+#[test]
+fn a_secret_that_goes_with_another_object_is_left_alone_also_if_that_object_is_gone() {
+    for way in ways() {
+        let mut observed = asking(way.clone());
+        let share = written_by(&mut observed, "first", crate::record::ANNOTATION);
+        let owner = fixture::synced().target.unwrap().owner_references[0].clone();
+        fixture::touch(&mut observed, |secret| {
+            secret.owners.whole = share;
+            secret.owner_references = vec![owner];
+            secret.owner_references[0].uid = "uid-first".into();
+            secret.owner_references[0].name = "first".into();
+        });
+        let message = refusal(&observed).message;
+        assert!(
+            message.contains("goes with VaultSecret first"),
+            "{way}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_is_being_given_up_is_shared_at_once_and_taken_over_by_nobody() {
+    for way in ways() {
+        let mut observed = asking(way.clone());
+        let share = written_by(&mut observed, "first", crate::record::ANNOTATION);
+        fixture::touch(&mut observed, |secret| {
+            secret
+                .owners
+                .parts
+                .insert("vaultbridge/first".into(), share);
+        });
+        observed.alive = ["uid-first".to_owned()].into();
+        let shares = way.get("creationPolicy").is_some();
+        assert_eq!(
+            matches!(of(&observed), Claim::Update(_)),
+            shares,
+            "{way}: {:?}",
+            of(&observed)
+        );
+    }
+}
+
+#[test]
+fn a_part_is_in_the_way_for_as_long_as_its_owner_exists() {
+    let mut observed = asking(serde_json::json!({ "adoptionPolicy": "Adopt" }));
+    let share = written_by(&mut observed, "first", "vaultbridge.dev/state.first");
+    fixture::touch(&mut observed, |secret| {
+        secret
+            .owners
+            .parts
+            .insert("vaultbridge/first".into(), share);
+    });
+    observed.alive = ["uid-first".to_owned()].into();
+    let message = refusal(&observed).message;
+    assert!(
+        message.contains("holds keys of VaultSecret first"),
+        "{message}"
+    );
+    observed.alive.clear();
+    assert!(
+        matches!(of(&observed), Claim::Update(_)),
+        "{:?}",
+        of(&observed)
+    );
+    let target = observed.target.clone().unwrap();
+    let metadata = crate::reconcile::dress::metadata(&fixture::job(&observed), Some(&target));
+    assert!(metadata.annotations.is_empty(), "its record goes");
+}
+
+#[test]
+fn what_a_gone_part_left_counts_as_of_others_where_a_shared_secret_is_taken_back() {
+    let mut observed = asking(serde_json::json!({ "creationPolicy": "CreateOrMerge" }));
+    fixture::write(&mut observed);
+    fixture::edit(&mut observed, "/destination", serde_json::json!({}));
+    fixture::touch(&mut observed, |_| {});
+    assert!(
+        matches!(of(&observed), Claim::Update(_)),
+        "{:?}",
+        of(&observed)
+    );
+    fixture::touch(&mut observed, |secret| {
+        let share = crate::cluster::managed_fields::Share {
+            our_keys: 1,
+            ..Default::default()
+        };
+        secret.owners.parts.insert("vaultbridge/gone".into(), share);
+    });
+    let message = refusal(&observed).message;
+    assert!(message.contains("adoptionPolicy: Adopt"), "{message}");
+}
+
+#[test]
 fn the_holder_keeps_its_secret_against_an_older_object() {
     let mut observed = fixture::synced();
     observed.rivals = vec![rival("elder", 0)];
@@ -226,4 +391,20 @@ fn in_the_operators_own_namespace_nothing_of_others_is_taken_over_or_merged_into
     let mut own = fixture::synced();
     own.at_home = true;
     assert!(matches!(of(&own), Claim::Update(_)));
+}
+
+#[test]
+fn a_part_is_kept_whoever_comes_and_wants_the_whole() {
+    let mut observed = asking(serde_json::json!({ "creationPolicy": "CreateOrMerge" }));
+    observed.rivals = vec![rival("elder", 0)];
+    assert!(
+        matches!(of(&observed), Claim::Refused(_)),
+        "it has none yet"
+    );
+    fixture::write(&mut observed);
+    assert!(
+        matches!(of(&observed), Claim::Update(_)),
+        "{:?}",
+        of(&observed)
+    );
 }

@@ -30,6 +30,7 @@ pub fn with_tidied(observed: &Observed, mut report: Report, tidied: Tidied) -> R
             reason,
             message,
             retry: _,
+            contested: _,
         }) => {
             let attempts = observed.memory.untidy;
             let told_at = if reason == Reason::KubernetesUnavailable {

@@ -165,6 +165,18 @@ fn a_path_that_is_gone_takes_its_keys_or_the_secret_along_if_asked_to() {
 }
 
 #[test]
+fn of_a_secret_that_others_share_the_keys_are_said_to_have_been_taken_out() {
+    let mut observed = fixture::fresh();
+    let shared = json!({ "creationPolicy": "CreateOrMerge", "missingSourcePolicy": "Delete" });
+    edit(&mut observed, "/destination", shared);
+    fixture::write(&mut observed);
+    assert_eq!(
+        word(&settled(&observed, vec![deleted()], true)),
+        "delete: SourceDeleted: source main: secret/shop/orders was deleted in Vault; undelete it or write a new version; the keys of this object were taken out of the Secret, as missingSourcePolicy says"
+    );
+}
+
+#[test]
 fn a_typing_error_in_an_edited_path_takes_nothing_away() {
     for policy in ["Retain", "Prune", "Delete"] {
         let mut observed = with_policy(policy);

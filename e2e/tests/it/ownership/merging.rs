@@ -9,7 +9,7 @@ use vaultbridge_e2e::{Tenant, run, source};
 use super::adopting::{hands, owners_of};
 
 /// What somebody else has made: a key `theirs` that holds `of theirs`.
-const THEIRS: &str = "{ kind: Secret, metadata: { name: app, labels: { whose: theirs } }, data: { theirs: b2YgdGhlaXJz } }";
+pub const THEIRS: &str = "{ kind: Secret, metadata: { name: app, labels: { whose: theirs } }, data: { theirs: b2YgdGhlaXJz } }";
 
 /// The same, made in a way that leaves no name on the key.
 const NAMELESS: &str =
@@ -471,7 +471,8 @@ fn a_path_that_is_gone_takes_the_keys_along_and_not_the_secret() -> Result<()> {
             secret.keys() == ["theirs"]
         });
         left.await?;
-        t.complains("one", "SourceDeleted").await?;
+        let words = ["the keys of this object were taken out of the Secret"];
+        t.complains_with("one", "SourceDeleted", &words).await?;
         t.put("one", json!({ "password": "back again" })).await?;
         t.secret_with("app", "password", "back again").await?;
         Ok(())
