@@ -176,8 +176,8 @@ mod tests {
             &format!("{}/", "a".repeat(2000)),
         ] {
             let told = added(vec![name.to_owned()], "").unwrap_err();
-            let named = told.starts_with("source main: folder secret/shop/ has the folder \"");
-            assert!(named && told.contains(", as its name "), "{told}");
+            let begins = told.starts_with("source main: folder secret/shop/ has the folder \"");
+            assert!(begins && told.contains(", as its name "), "{told}");
             assert!(!told.contains('\n') && told.len() < 500, "{told}");
         }
         let deep = added(vec!["a/".to_owned()], &"a/".repeat(MAX_DEPTH)).unwrap_err();
