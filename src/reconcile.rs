@@ -45,6 +45,7 @@ mod pki;
 mod publish;
 mod reading;
 mod refusals;
+mod remove;
 mod renew;
 mod report;
 mod resolve;

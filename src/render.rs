@@ -17,7 +17,7 @@ pub use decode::{Decode, DecodeProblem};
 pub use error::{KeyNameProblem, MappingError};
 pub use mapping::{ConflictPolicy, Content, Copy, Entry, Mapping, Sources, render};
 pub use names::{EFFORT, Names, WordingError};
-pub use rename::{Case, Selection, Wording};
+pub use rename::{Case, Effort, Selection, Wording};
 pub use template::Template;
 
 use crate::sensitive::SecretData;

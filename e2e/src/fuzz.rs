@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use vaultbridge::render::template::Context;
-use vaultbridge::render::{Case, Selection, Template, Wording};
+use vaultbridge::render::{Case, Effort, Selection, Template, Wording};
 use vaultbridge::sensitive::SecretJson;
 use zeroize::Zeroizing;
 
@@ -235,11 +235,13 @@ fn rename(text: &str) -> Option<Vec<u8>> {
         Ok(selection) => selection,
         Err(error) => return Some(error.to_string().into_bytes()),
     };
-    let mut said = Vec::new();
+    let (mut said, mut effort) = (Vec::new(), Effort::default());
     for name in lines {
         let taken = [selection.includes(&name), selection.excludes(&name)];
         said.extend(taken.map(u8::from));
-        let key = selection.key(&name);
+        let Some(key) = selection.key(&name, &mut effort) else {
+            break; // it is given up
+        };
         // What is too long is cut off, and then refused as a key.
         assert!(key.len() <= LONGEST + 1024, "a key grows without end");
         said.extend(key.bytes());

@@ -21,7 +21,7 @@ use super::patience::in_time;
 use super::secret_meta::{SecretMeta, is_vault_secret};
 use super::secrets::{self, METADATA_ONLY, SecretWrite, body, requests, send};
 use super::write_error::{Taken, WriteError};
-use crate::api::{MANAGED_BY, MANAGER, PART_MANAGER, TOUCHED_ANNOTATION};
+use crate::api::{MANAGED_BY, MANAGER, TOUCHED_ANNOTATION};
 use crate::sensitive::SecretBytes;
 
 /// Applies the fields in the name of that manager, if the Secret is still of that UID and resource version; otherwise [`WriteError::Conflict`], or
@@ -145,12 +145,22 @@ pub async fn touch(
     .await
 }
 
-/// The manager in whose name a part is touched: what it applies is not what the part applies.
+/// The manager in whose name a part is touched: what it applies is not what the part applies. A manager has 128 bytes at most, so of a long name the middle goes; the
+/// hash at its end stays.
 fn toucher(manager: &str) -> String {
-    let name = manager.strip_prefix(PART_MANAGER).unwrap_or(manager);
-    let kept: String = name.chars().take(100).collect();
-    format!("{PART_MANAGER}{kept}#touched")
+    const ROOM: usize = 128 - TOUCHED.len();
+    const TAIL: usize = 17;
+    let name: Vec<char> = manager.chars().collect();
+    if name.len() <= ROOM {
+        return format!("{manager}{TOUCHED}");
+    }
+    let (head, tail) = (&name[..ROOM - TAIL], &name[name.len() - TAIL..]);
+    let kept: String = head.iter().chain(tail).collect();
+    format!("{kept}{TOUCHED}")
 }
+
+/// What ends the name of a manager in whose name a part is touched.
+const TOUCHED: &str = "#touched";
 
 /// Has all that belongs to `from` belong to the part `to`, as if that had applied it, if the Secret is still as we know it. Nothing else changes.
 pub async fn hand_over(
@@ -230,4 +240,29 @@ async fn merge(
         request.map_err(|error| WriteError::Invalid(error.to_string()))?,
     )
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::PART_MANAGER;
+
+    #[test]
+    fn each_part_is_touched_in_a_name_of_its_own_however_long_it_is() {
+        let hash = |digit: &str| digit.repeat(16);
+        let long = |digit| format!("{PART_MANAGER}{}-{}", "a".repeat(99), hash(digit));
+        let unshortened = format!("{PART_MANAGER}{}", "a".repeat(99));
+        let managers = [
+            long("0"),
+            long("1"),
+            unshortened,
+            format!("{PART_MANAGER}a"),
+        ];
+        let names: BTreeSet<String> = managers.iter().map(|manager| toucher(manager)).collect();
+        assert_eq!(names.len(), managers.len(), "{names:#?}");
+        for name in &names {
+            let is_ours = name.starts_with(PART_MANAGER) && name.ends_with("#touched");
+            assert!(is_ours && name.len() <= 128, "{name}");
+        }
+    }
 }

@@ -123,6 +123,25 @@ pub async fn try_out(
     .map(drop)
 }
 
+/// Asks the API server whether it would take the Secret once the one of that name is gone. It lets rules and policies judge before it looks whether the name
+/// is free, so it is asked under that very name.
+pub async fn try_anew(client: &Client, write: &SecretWrite<'_>) -> Result<(), WriteError> {
+    match try_out(client, write, None).await {
+        Ok(()) | Err(WriteError::AlreadyExists) => Ok(()),
+        Err(WriteError::Quota(why)) if has_room_for_another(&why) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the quota that refuses one more is just full, so that there is room once another one is gone. One that was lowered later has none even then.
+/// The API server says it as `used: count/secrets=5, limited: count/secrets=5`.
+fn has_room_for_another(refusal: &str) -> bool {
+    let after = |word: &str| refusal.split_once(word).map(|(_, rest)| rest.trim());
+    let used = after("used:").and_then(|rest| rest.split_once(", limited:"));
+    let limited = after("limited:").filter(|limited| !limited.is_empty());
+    used.map(|(used, _)| used.trim()) == limited && limited.is_some()
+}
+
 /// Replaces the Secret, if it is still of that UID and resource version; otherwise [`WriteError::Conflict`]. What changes belongs to that
 /// field manager from then on.
 pub async fn replace(
@@ -368,4 +387,29 @@ pub(super) fn body(
     serde_json::to_vec(&body)
         .map(Zeroizing::new)
         .map_err(|_| WriteError::Invalid("cannot be printed as JSON".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_just_full_has_room_for_one_in_the_place_of_another() {
+        let refusal = |used: &str, limited: &str| {
+            format!(
+                "secrets \"app\" is forbidden: exceeded quota: few, requested: count/secrets=1, used: {used}, limited: {limited}"
+            )
+        };
+        for full in ["count/secrets=5", "count/secrets=1k,secrets=1k"] {
+            assert!(has_room_for_another(&refusal(full, full)), "{full}");
+        }
+        for (used, limited) in [
+            ("count/secrets=5", "count/secrets=3"),
+            ("count/secrets=5,secrets=5", "count/secrets=5,secrets=4"),
+            ("", ""),
+        ] {
+            assert!(!has_room_for_another(&refusal(used, limited)), "{used}");
+        }
+        assert!(!has_room_for_another("exceeded quota: few"));
+    }
 }

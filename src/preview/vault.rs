@@ -111,6 +111,7 @@ impl Asking<'_> {
         let listed = match listed {
             Ok(listed) => listed,
             Err(WalkError::Unbounded(what)) => return Ok(Err(folder.unbounded(&what))),
+            Err(WalkError::Slow(listed)) => return Ok(Err(folder.slow(listed))),
             Err(WalkError::List { below, error }) => {
                 let path = format!("{}{below}", folder.path());
                 return Err(self.untold("list", &path, &error));

@@ -13,6 +13,7 @@ use super::look::{look, look_for_values};
 use super::make;
 use super::observe::Observed;
 use super::refusals;
+use super::remove;
 use super::report::Outcome;
 use super::resolve::Job;
 use super::sessions;
@@ -79,7 +80,7 @@ async fn bring(
             Ok(Outcome::Applied(trigger, applied))
         }
         Settled::DeleteSecret(gone) => {
-            apply::delete_target(job, claim, context).await?;
+            remove::delete_target(job, claim, context).await?;
             Err(gone)
         }
     }

@@ -1,4 +1,4 @@
-//! Step 8: make the cluster as wanted: first the Secret, then what is left of earlier names.
+//! Step 8: write the Secret as wanted. What is left of earlier names goes after that ([`super::remove`]).
 
 use std::sync::Arc;
 
@@ -13,14 +13,13 @@ use super::dress::{Metadata, metadata};
 use super::failure::Failure;
 use super::hold::Hold;
 use super::observe::Observed;
-use super::refusals;
 use super::resolve::Job;
 use crate::api::{MANAGER, Reason};
-use crate::cluster::managed_fields::Owners;
 use crate::cluster::secrets::{self, CARRIER, SecretWrite};
 use crate::cluster::{Key, SecretMeta, WriteError, handover, parts, references};
 use crate::fault;
 use crate::record::Record;
+use crate::sensitive::SecretData;
 
 /// The Secret as it stands now.
 pub struct Applied {
@@ -93,18 +92,8 @@ pub async fn try_out(job: &Job, claim: &Claim, context: &Context) -> Result<(), 
         Claim::Update(secret) | Claim::LookAt(secret) => Some(secret.as_ref()),
         Claim::Refused(failure) => return Err(failure.clone()),
     };
-    let (wanted, key) = (metadata(job, over), &job.destination.key);
-    let write = SecretWrite {
-        key,
-        secret_type: type_to_write(job, over),
-        immutable: job.destination.immutable,
-        labels: &wanted.labels,
-        annotations: &wanted.annotations,
-        owner_references: &wanted.owner_references,
-        finalizers: &wanted.finalizers,
-        managed_fields: None,
-        data: &placeholders(job),
-    };
+    let (wanted, data) = (metadata(job, over), placeholders(job));
+    let write = whole(job, &wanted, over, &data);
     let hold = &job.destination.hold;
     let tried = match over.filter(|_| hold.is_shared()) {
         Some(now) => parts::apply(&context.client, &write, now, hold.manager(), true)
@@ -112,12 +101,15 @@ pub async fn try_out(job: &Job, claim: &Claim, context: &Context) -> Result<(), 
             .map(drop),
         None => secrets::try_out(&context.client, &write, over).await,
     };
-    match tried {
-        Ok(()) => Ok(()),
-        // Such a Secret is made anew, and that cannot be tried out while it stands.
-        Err(WriteError::Immutable(_)) if !hold.is_shared() => Ok(()),
-        Err(error) => Err(conflicts::write_of(job, &error)),
-    }
+    // Such a Secret is made anew.
+    let tried = match tried {
+        Err(WriteError::Immutable(_)) if !hold.is_shared() => {
+            let anew = metadata(job, None);
+            secrets::try_anew(&context.client, &whole(job, &anew, None, &data)).await
+        }
+        tried => tried,
+    };
+    tried.map_err(|error| conflicts::write_of(job, &error))
 }
 
 /// The type is for whoever makes the Secret to choose, and stays theirs.
@@ -127,38 +119,6 @@ fn type_to_write(job: &Job, over: Option<&SecretMeta>) -> &'static str {
     } else {
         job.destination.secret_type.as_str()
     }
-}
-
-/// Deletes the Secret, as `missingSourcePolicy: Delete` asks when a path is gone.
-pub async fn delete_target(job: &Job, claim: &Claim, context: &Context) -> Result<(), Failure> {
-    match claim {
-        Claim::Update(secret) => {
-            let hold = &job.destination.hold;
-            if hold.is_shared() && hold.share(secret).is_none() {
-                return Ok(()); // it was taken out when the path went
-            }
-            let place = (&job.destination.key, secret);
-            remove(place, hold, &job.uid, context).await
-        }
-        Claim::Create | Claim::LookAt(_) | Claim::Refused(_) => Ok(()),
-    }
-}
-
-/// Deletes what was written for the object under earlier names, now that the Secret under the present one stands. Tells of one that it
-/// could not delete: the object has what it asks for all the same.
-pub async fn tidy_up(observed: &Observed, context: &Context) -> Option<Failure> {
-    let mut first = None;
-    for (key, secret) in &observed.leftovers {
-        let hold = Hold::standing(&observed.object, Some(secret));
-        if let Err(Failure {
-            reason, message, ..
-        }) = remove((key, secret), &hold, observed.uid(), context).await
-        {
-            let message = format!("delete the earlier Secret {}: {message}", key.name);
-            first = first.or(Some(Failure::new(reason, message)));
-        }
-    }
-    first
 }
 
 /// The type of a Secret cannot be changed in place. An unreadable record leaves the type unknown; the API server then
@@ -181,6 +141,9 @@ async fn make_anew(
     context: &Context,
 ) -> Result<SecretMeta, WriteError> {
     let key = &job.destination.key;
+    // Once it is deleted it is too late to learn that the new one is refused: then there would be none.
+    let wanted = noted(job, desired, metadata(job, None))?;
+    secrets::try_anew(&context.client, &whole(job, &wanted, None, &desired.data)).await?;
     secrets::delete(&context.client, key, secret).await?;
     context.caches.secrets.deleted(key, &secret.uid);
     fault::between("deletion and creation");
@@ -198,61 +161,6 @@ async fn make_anew(
         warn!(namespace, name, %error, "labels and annotations of others were lost when the Secret was made anew");
         created
     }))
-}
-
-/// Deletes the Secret, or takes out of it what the object of that UID has in it. Whoever waits for either is told: the cache knows already, so the watch's event
-/// will be no change.
-pub async fn remove(
-    (key, secret): (&Key, &Arc<SecretMeta>),
-    hold: &Hold,
-    uid: &str,
-    context: &Context,
-) -> Result<(), Failure> {
-    take_away((key, secret), hold, uid, context).await?;
-    context.wake_others(key, uid);
-    Ok(())
-}
-
-async fn take_away(
-    (key, secret): (&Key, &Arc<SecretMeta>),
-    hold: &Hold,
-    uid: &str,
-    context: &Context,
-) -> Result<(), Failure> {
-    let failed = |error| refusals::write(&key.name, &error);
-    let last = match hold {
-        // Others have merged keys into what was ours alone: those are not ours to delete.
-        Hold::Exclusive if secret.owners.parts.is_empty() => secret.clone(),
-        Hold::Exclusive | Hold::GivenUp(_) | Hold::Shared(_) => {
-            let made = hold.own_record(secret).is_some_and(|record| record.made);
-            let made = made || matches!(hold, Hold::GivenUp(_));
-            let whose = (hold.manager(), uid);
-            let left = parts::take_out(&context.client, key, secret, whose).await;
-            let left = Arc::new(left.map_err(failed)?);
-            let meta = SecretMeta::clone(&left);
-            context.caches.secrets.wrote(key.clone(), meta);
-            if !made || left.owners != Owners::default() {
-                return Ok(());
-            }
-            // Nobody's name is left on what this operator made. Is anything?
-            let found = secrets::get(&context.client, key).await.map_err(failed)?;
-            let empty = found.filter(|found| {
-                let is_bare = found.labels.is_empty()
-                    && found.annotations.is_empty()
-                    && found.owner_references.is_empty()
-                    && found.finalizers.is_empty();
-                found.keys == Some(0) && is_bare && found.resource_version == left.resource_version
-            });
-            if empty.is_none() {
-                return Ok(());
-            }
-            left
-        }
-    };
-    let deleted = secrets::delete(&context.client, key, &last).await;
-    deleted.map_err(failed)?;
-    context.caches.secrets.deleted(key, &secret.uid);
-    Ok(())
 }
 
 /// Writes the Secret in our own name, over the one that is there or as a new one.
@@ -276,32 +184,10 @@ async fn send(
     over: Option<(&SecretMeta, &str)>,
     context: &Context,
 ) -> Result<SecretMeta, WriteError> {
-    let Metadata {
-        labels,
-        mut annotations,
-        owner_references,
-        finalizers,
-    } = metadata;
-    let record = desired
-        .record
-        .print()
-        .map_err(|error| WriteError::Invalid(error.to_string()))?;
     let (hold, key) = (&job.destination.hold, &job.destination.key);
-    annotations.insert(hold.record().to_owned(), record);
-    let sealed = desired.sealed.clone();
-    annotations.extend(sealed.map(|sealed| (hold.sealed().to_owned(), sealed)));
+    let metadata = noted(job, desired, metadata)?;
     let over_meta = over.map(|(secret, _)| secret);
-    let mut write = SecretWrite {
-        key,
-        secret_type: type_to_write(job, over_meta),
-        immutable: job.destination.immutable,
-        labels: &labels,
-        annotations: &annotations,
-        owner_references: &owner_references,
-        finalizers: &finalizers,
-        managed_fields: None,
-        data: &desired.data,
-    };
+    let mut write = whole(job, &metadata, over_meta, &desired.data);
     let client = &context.client;
     let meta = match (over, hold.is_shared()) {
         (Some((secret, manager)), true) => {
@@ -325,6 +211,40 @@ async fn send(
     let cache = &context.caches.secrets;
     cache.wrote(key.clone(), meta.clone());
     Ok(meta)
+}
+
+/// The metadata with the record of what is written, and the values that are sealed.
+fn noted(job: &Job, desired: &Desired, mut metadata: Metadata) -> Result<Metadata, WriteError> {
+    let record = desired
+        .record
+        .print()
+        .map_err(|error| WriteError::Invalid(error.to_string()))?;
+    let hold = &job.destination.hold;
+    let annotations = &mut metadata.annotations;
+    annotations.insert(hold.record().to_owned(), record);
+    let sealed = desired.sealed.clone();
+    annotations.extend(sealed.map(|sealed| (hold.sealed().to_owned(), sealed)));
+    Ok(metadata)
+}
+
+/// The Secret with that metadata and data, over the one that is there or as a new one.
+fn whole<'a>(
+    job: &'a Job,
+    metadata: &'a Metadata,
+    over: Option<&SecretMeta>,
+    data: &'a SecretData,
+) -> SecretWrite<'a> {
+    SecretWrite {
+        key: &job.destination.key,
+        secret_type: type_to_write(job, over),
+        immutable: job.destination.immutable,
+        labels: &metadata.labels,
+        annotations: &metadata.annotations,
+        owner_references: &metadata.owner_references,
+        finalizers: &metadata.finalizers,
+        managed_fields: None,
+        data,
+    }
 }
 
 /// Makes a Secret in which others may put their keys as well.

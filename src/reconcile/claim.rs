@@ -147,7 +147,9 @@ fn is_let_go(job: &Job, observed: &Observed, secret: &SecretMeta) -> Result<(), 
         record_in(secret, ANNOTATION).filter(|_| is_given_up && !job.destination.hold.is_shared());
     let record = Hold::Exclusive.own_record(secret).or(given_up);
     if let Some(record) = record.filter(|record| is_other(&record.owner_uid)) {
-        return Err(conflicts::about_to_go(job, &record.owner_name));
+        let earlier = observed.leftovers.iter();
+        let earlier: Vec<&str> = earlier.map(|(key, _)| key.name.as_str()).collect();
+        return Err(conflicts::about_to_go(job, &record.owner_name, &earlier));
     }
     let mut owners = secret.owner_references.iter();
     let other = owners.find(|owner| is_vault_secret(owner) && owner.uid != job.uid);

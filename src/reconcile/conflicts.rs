@@ -56,11 +56,19 @@ pub fn deleting(job: &Job) -> Failure {
     conflict(format!("Secret {name} is being deleted; {then}"))
 }
 
-/// Another object had the whole Secret, and has yet to let it go.
-pub fn about_to_go(job: &Job, owner: &str) -> Failure {
+/// Another object had the whole Secret, and has yet to let it go. It may wait in turn for one of those that this object has under `earlier` names.
+pub fn about_to_go(job: &Job, owner: &str, earlier: &[&str]) -> Failure {
     let name = &job.destination.key.name;
+    let ring = if earlier.is_empty() {
+        String::new()
+    } else {
+        format!(
+            ". If it waits in turn for Secret {}, which is this object's until then, give one of the two a third name first",
+            earlier.join(", ")
+        )
+    };
     conflict(format!(
-        "Secret {name} is still VaultSecret {owner}'s, which is about to let it go: its status tells if something is in the way of that; it is tried again by itself then, or choose another spec.destination.name"
+        "Secret {name} is still VaultSecret {owner}'s, which is about to let it go: its status tells if something is in the way of that; it is tried again by itself then, or choose another spec.destination.name{ring}"
     ))
 }
 
@@ -126,12 +134,19 @@ pub fn taken(job: &Job, taken: &[Taken]) -> Failure {
         list.join(", ")
     ));
     failure.contested = taken.iter().map(|taken| taken.field.clone()).collect();
-    // The same value may come from Vault one day, and is no conflict then. What is issued is another one each time.
-    if job.issued.is_empty() {
-        failure.retried(Retry::Interval)
-    } else {
-        failure
-    }
+    // The same value may come from Vault one day, and is no conflict then. Nothing is issued for such an attempt: the Secret is tried out before.
+    failure.retried(Retry::Interval)
+}
+
+/// The Secret that is shared can be changed no more.
+fn immutable(job: &Job) -> Failure {
+    let name = &job.destination.key.name;
+    let mut failure = conflict(format!(
+        "Secret {name} is immutable, so nothing can be merged into it; have it made anew without that, or choose another spec.destination.name"
+    ));
+    // Nobody can let go of that. Vault may hold one day what the Secret does.
+    failure.contested = vec![".immutable".to_owned()];
+    failure.retried(Retry::Interval)
 }
 
 /// How many fields of others a message names.
@@ -142,9 +157,7 @@ pub fn write_of(job: &Job, error: &WriteError) -> Failure {
     let name = &job.destination.key.name;
     match error {
         WriteError::Taken(fields) => taken(job, fields),
-        WriteError::Immutable(_) if job.destination.hold.is_shared() => conflict(format!(
-            "Secret {name} is immutable, so nothing can be merged into it; have it made anew without that, or choose another spec.destination.name"
-        )),
+        WriteError::Immutable(_) if job.destination.hold.is_shared() => immutable(job),
         error => refusals::write(name, error),
     }
 }

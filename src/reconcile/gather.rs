@@ -4,7 +4,7 @@
 //! a folder is, only a few of its requests are under way at once.
 
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
@@ -44,8 +44,16 @@ pub async fn read(
         .collect();
     let mut readings = stream::iter(readings).buffered(AT_ONCE);
     let (mut entries, mut bytes) = (Vec::with_capacity(chosen.len()), 0);
-    while let Some(entry) = readings.try_next().await? {
-        let Some(entry) = entry else { continue };
+    let told = || {
+        if differs || differed {
+            context.nudge_others(&job.key, &shown_path(source));
+        }
+    };
+    while let Some(read) = readings.next().await {
+        // That one entry is refused to us is no reason for others not to hear that the list is another one.
+        let Some(entry) = read.inspect_err(|_| told())? else {
+            continue;
+        };
         let value = entry.value.as_ref();
         bytes += value.map_or(0, |secret| secret.data.expose().len());
         if bytes > refusals::folder::MAX_BYTES {

@@ -1,10 +1,10 @@
 //! Steps 5 to 8 where Vault issues.
 
 use super::Context;
-use super::apply;
 use super::failure::Failure;
 use super::mint::{self, Minted};
 use super::observe::Observed;
+use super::remove;
 use super::report::Outcome;
 use super::resolve::Job;
 use crate::minting::Cause;
@@ -19,7 +19,7 @@ pub async fn issue(
     match mint::mint(job, cause, observed, context).await? {
         Minted::Applied(trigger, applied) => Ok(Outcome::Applied(trigger, *applied)),
         Minted::DeleteSecret(claim, gone) => {
-            apply::delete_target(job, &claim, context).await?;
+            remove::delete_target(job, &claim, context).await?;
             Err(gone)
         }
     }

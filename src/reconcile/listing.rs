@@ -122,12 +122,7 @@ async fn list_at(
     })?;
     let lacking = match detailed {
         Detailed::Found(entries) => return Ok(bounded(entries)?),
-        Detailed::Absent => {
-            return match walk_at(located, token, job, key.recursive).await {
-                Err(refusal) if refusal.is_forbidden() => Ok(Entries::new()),
-                answered => answered,
-            };
-        }
+        Detailed::Absent => return walk_at(located, token, job, key.recursive).await,
         Detailed::Lacking(lacking) => lacking,
     };
     let entries = walk_at(located, token, job, key.recursive).await?;

@@ -176,6 +176,11 @@ impl Folder {
         refusals::unbounded(&self.0, what).into()
     }
 
+    /// Its folders were not all listed in time.
+    pub fn slow(&self, listed: usize) -> Refused {
+        refusals::slow(&self.0, listed).into()
+    }
+
     /// Puts together what was found of `listed` entries: those taken, `None` where one was deleted. Nothing at all is an error, unless the source may be absent.
     pub fn fill(
         &self,

@@ -36,6 +36,8 @@ pub enum Refusal {
     },
     /// A folder holds more than is looked through.
     Unbounded(String),
+    /// It took too long to list the folders of one; so many had been by then.
+    Slow(usize),
 }
 
 impl From<WalkError> for Refusal {
@@ -43,6 +45,7 @@ impl From<WalkError> for Refusal {
         match error {
             WalkError::List { below, error } => Self::List { below, error },
             WalkError::Unbounded(what) => Self::Unbounded(what),
+            WalkError::Slow(listed) => Self::Slow(listed),
         }
     }
 }
@@ -51,7 +54,10 @@ impl Refusal {
     /// Whether Vault refused the token, so that another login might help.
     pub fn is_forbidden(&self) -> bool {
         match self {
-            Self::Login(_) | Self::Mount(MountError::NotKv { .. }) | Self::Unbounded(_) => false,
+            Self::Login(_)
+            | Self::Mount(MountError::NotKv { .. })
+            | Self::Unbounded(_)
+            | Self::Slow(_) => false,
             Self::Mount(MountError::Vault(error))
             | Self::Read(error)
             | Self::List { error, .. } => {
@@ -68,6 +74,7 @@ impl Refusal {
             Self::Read(error) => read(job, source, error),
             Self::List { below, error } => folder::list(job, source, below, error),
             Self::Unbounded(what) => folder::unbounded(source, what),
+            Self::Slow(listed) => folder::slow(source, *listed),
         }
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::Context;
-use super::apply;
 use super::claim::{Claim, claim};
 use super::entries;
-use super::failure::Failure;
+use super::failure::{Failure, Retry};
 use super::hold::{Hold, Part, record_in};
 use super::observe::{Observed, alive};
 use super::refusals;
+use super::remove;
 use super::report::Tidied;
 use super::resolve::Job;
 use super::sessions;
@@ -98,11 +98,18 @@ fn see(observed: &mut Observed, secret: Option<SecretMeta>) {
 
 /// Nothing is left of earlier names, nor of an earlier way to hold the Secret.
 pub async fn tidy(observed: &Observed, context: &Context) -> Tidied {
-    if let Some(failure) = apply::tidy_up(observed, context).await {
-        return Tidied::Failed(failure);
+    let left = remove::tidy_up(observed, context).await;
+    if let Some(failure) = left.as_ref()
+        && failure.retry != Retry::OnChange
+    {
+        return Tidied::Failed(failure.clone());
     }
+    // What cannot be taken out holds up nobody.
     let released = release(observed, context).await;
-    released.map_or_else(Tidied::Failed, |()| Tidied::Done)
+    match left.or(released.err()) {
+        Some(failure) => Tidied::Failed(failure),
+        None => Tidied::Done,
+    }
 }
 
 /// Takes the finalizer off an object that has no keys in a Secret of others any more, or leaves them there when it goes.
@@ -150,7 +157,7 @@ async fn take_out(observed: &Observed, context: &Context) -> Result<(), Failure>
         if key.namespace != own.namespace || known.deleting || hold == Hold::Exclusive {
             continue;
         }
-        let taken = apply::remove((&key, &known), &hold, observed.uid(), context).await;
+        let taken = remove::remove((&key, &known), &hold, observed.uid(), context).await;
         let (Key { namespace, name }, manager) = (&key, Part::of(&own.name));
         let manager = manager.manager();
         match &taken {
@@ -159,13 +166,14 @@ async fn take_out(observed: &Observed, context: &Context) -> Result<(), Failure>
                 name, manager, "took the keys of a deleted object out of a Secret"
             ),
             // No waiting makes it another one.
-            Err(Failure { message: why, .. }) if known.owners.immutable => {
+            Err(why) if known.owners.immutable => {
                 let what = "keys of a deleted object stay in a Secret that is immutable";
-                warn!(namespace, name, manager, why, "{what}");
+                warn!(namespace, name, manager, %why, "{what}");
                 continue;
             }
             Err(_) => {}
         }
+        let taken = taken.map_err(|error| refusals::write(&key.name, &error));
         first = first.and(taken);
     }
     first

@@ -1,5 +1,11 @@
 //! A folder, listed name by name: what a pass does where the list tells no versions, and `vaultbridge render` always.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
+
 use super::choose::shown;
 use super::paths;
 use crate::sensitive::SecretText;
@@ -17,6 +23,12 @@ const MAX_FOLDERS: usize = 250;
 /// How deep folders below a folder are followed.
 const MAX_DEPTH: usize = 16;
 
+/// How many folders of one source are listed at once, so that others come in between.
+const AT_ONCE: usize = 8;
+
+/// How long the listing of all folders may take: well within a pass, which has the entries to read as well.
+const LONGEST: Duration = Duration::from_mins(1);
+
 /// Why there is no list.
 #[derive(Debug)]
 pub enum WalkError {
@@ -29,9 +41,11 @@ pub enum WalkError {
     },
     /// There is more than is looked through.
     Unbounded(String),
+    /// It took too long; so many folders had been listed by then.
+    Slow(usize),
 }
 
-/// The names of the entries at `path` below the mount, folder by folder.
+/// The names of the entries at `path` below the mount, in their order.
 pub async fn walk(
     client: &Client,
     namespace: &str,
@@ -40,25 +54,64 @@ pub async fn walk(
     path: &str,
     recursive: bool,
 ) -> Result<Entries, WalkError> {
-    let mut entries = Entries::new();
-    let mut folders = vec![String::new()];
-    let mut asked = 0;
-    while let Some(folder) = folders.pop() {
-        asked += 1;
+    let list = |folder: String| {
+        let path = [path, &folder].join("/");
+        let list = async move {
+            let path = path.trim_matches('/');
+            vault::list(client, namespace, token, mount, path).await
+        };
+        list.boxed()
+    };
+    let listed = AtomicUsize::new(0);
+    in_time(level_by_level(list, recursive, &listed), &listed).await
+}
+
+async fn in_time(
+    walk: impl Future<Output = Result<Entries, WalkError>>,
+    listed: &AtomicUsize,
+) -> Result<Entries, WalkError> {
+    let walked = tokio::time::timeout(LONGEST, walk).await;
+    walked.unwrap_or_else(|_| Err(WalkError::Slow(listed.load(Ordering::Relaxed))))
+}
+
+/// Lists the folders of each level side by side, and counts those that are listed.
+async fn level_by_level<'a>(
+    list: impl Fn(String) -> BoxFuture<'a, Result<Option<Vec<String>>, vault::Error>>,
+    recursive: bool,
+    listed: &AtomicUsize,
+) -> Result<Entries, WalkError> {
+    let (mut entries, mut level, mut asked) = (Entries::new(), vec![String::new()], 0);
+    while !level.is_empty() {
+        asked += level.len();
         if asked > MAX_FOLDERS {
             let what = format!("more than {MAX_FOLDERS} folders");
             return Err(WalkError::Unbounded(what));
         }
-        let path = [path, &folder].join("/");
-        let list = vault::list(client, namespace, token, mount, path.trim_matches('/'));
-        let names = list.await.map_err(|error| WalkError::List {
-            below: folder.clone(),
-            error,
-        })?;
-        let names = names.unwrap_or_default();
-        add(names, &folder, recursive, &mut entries, &mut folders)?;
-        entries = bounded(entries)?;
+        let counted = |folder| {
+            let list = list(folder);
+            list.inspect(|_| {
+                listed.fetch_add(1, Ordering::Relaxed);
+            })
+            .boxed()
+        };
+        let lists: Vec<BoxFuture<'_, _>> = level.iter().cloned().map(counted).collect();
+        let mut lists = stream::iter(lists).buffered(AT_ONCE);
+        let mut next = Vec::new();
+        for folder in &level {
+            let Some(names) = lists.next().await else {
+                break;
+            };
+            let names = names.map_err(|error| WalkError::List {
+                below: folder.clone(),
+                error,
+            })?;
+            let names = names.unwrap_or_default();
+            add(names, folder, recursive, &mut entries, &mut next)?;
+            entries = bounded(entries)?;
+        }
+        level = next;
     }
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(entries)
 }
 
@@ -118,6 +171,9 @@ pub fn bounded(entries: Entries) -> Result<Entries, WalkError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use futures::future::{pending, ready};
     use serde_json::json;
 
     use super::*;
@@ -185,5 +241,62 @@ mod tests {
             deep.contains("folders more than 16 deep; name a folder"),
             "{deep}"
         );
+    }
+
+    /// A tree of folders, with the names in each.
+    fn tree() -> BTreeMap<String, Vec<&'static str>> {
+        let folders = [
+            ("", vec!["b/", "a/", "c"]),
+            ("a/", vec!["2", "1", "deep/"]),
+            ("a/deep/", vec!["x"]),
+            ("b/", vec!["y"]),
+        ];
+        folders
+            .map(|(folder, names)| (folder.to_owned(), names))
+            .into()
+    }
+
+    fn names_of(folder: &str) -> Option<Vec<String>> {
+        let tree = tree();
+        let names = tree.get(folder).map(|names| names.iter());
+        names.map(|names| names.map(|name| (*name).to_owned()).collect())
+    }
+
+    #[tokio::test]
+    async fn folders_are_listed_level_by_level_and_entries_are_in_their_order() {
+        let listed = AtomicUsize::new(0);
+        let list = |folder: String| ready(Ok(names_of(&folder))).boxed();
+        let entries = level_by_level(list, true, &listed).await.unwrap();
+        let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a/1", "a/2", "a/deep/x", "b/y", "c"]);
+        assert_eq!(listed.into_inner(), 4);
+        let many = |_: String| ready(Ok(Some(vec!["a/".into(), "b/".into(), "c/".into()]))).boxed();
+        let refused = level_by_level(many, true, &AtomicUsize::new(0)).await;
+        let told = told(refused.unwrap_err());
+        assert!(
+            told.contains(" has more than 250 folders; name a folder"),
+            "{told}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_is_never_listed_is_told_in_words_with_how_far_it_got() {
+        let listed = AtomicUsize::new(0);
+        let list = |folder: String| {
+            if folder == "b/" {
+                pending().boxed()
+            } else {
+                ready(Ok(names_of(&folder))).boxed()
+            }
+        };
+        let error = in_time(level_by_level(list, true, &listed), &listed).await;
+        let mut observed = fresh();
+        let source = json!({ "name": "main", "kvFolder": { "path": "secret/shop" } });
+        edit(&mut observed, "/sources/0", source);
+        let job = job(&observed);
+        let failure = Refusal::from(error.unwrap_err()).failure(&job, &job.sources[0]);
+        assert_eq!(failure.reason, Reason::VaultUnavailable);
+        let words = "the folders of secret/shop/ were not all listed within a minute, 2 of them were; if that lasts, name a folder further down";
+        assert!(failure.message.contains(words), "{}", failure.message);
     }
 }

@@ -82,6 +82,17 @@ pub enum MappingError {
         /// The fields that the source does have, sorted, at most 20 of them.
         available: Vec<String>,
     },
+    /// All copies together would go through more names than may be.
+    #[error(
+        "copy fields of source {}: more than {limit} bytes of names, of all copies together, would be held against the expressions of dataFrom; copy from fewer fields, or with fewer or simpler expressions",
+        quoted(source_name)
+    )]
+    TooManyNames {
+        /// The source at which it was too much.
+        source_name: String,
+        /// The most bytes.
+        limit: usize,
+    },
     /// A value is not written as the object says.
     #[error(
         "fill key {}: decode field {} of source {} as {}: {problem}",

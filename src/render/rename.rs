@@ -46,6 +46,34 @@ pub struct Selection {
     rename: Option<Arc<Renaming>>,
 }
 
+/// How many bytes of names may be gone through for all copies of one object: each name counts once for the expressions that choose, and for the one that renames once, and
+/// once more for each of its matches, because the rest of it is searched again. The worst expressions take seven microseconds a byte, so that is fifteen
+/// seconds at most; sixteen copies of a thousand fields with names of thirty bytes are half of it.
+const MOST: usize = 2 * 1024 * 1024;
+
+/// What of that is left; at first all of it.
+#[derive(Debug)]
+pub struct Effort(usize);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(MOST)
+    }
+}
+
+impl Effort {
+    /// Takes so much of it; `None` if that is not there.
+    pub fn spend(&mut self, bytes: usize) -> Option<()> {
+        self.0 = self.0.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// The most that there is.
+    pub fn most() -> usize {
+        MOST
+    }
+}
+
 /// A renaming that is sound. What it looks for is compiled when the first name is there.
 #[derive(Debug)]
 struct Renaming {
@@ -106,30 +134,41 @@ impl Selection {
         self.names.excludes(name)
     }
 
-    /// The key for a field of that name. It is cut off where it is longer than any key may be, and still too long then.
-    pub fn key<'n>(&self, name: &'n str) -> Cow<'n, str> {
+    /// What choosing a field of that name costs.
+    pub fn cost(&self, name: &str) -> usize {
+        if self.names.chooses() {
+            name.len().min(MAX_NAME)
+        } else {
+            0
+        }
+    }
+
+    /// The key for a field of that name. It is cut off where it is longer than any key may be, and still too long then. `None` if it takes more than there is left.
+    pub fn key<'n>(&self, name: &'n str, effort: &mut Effort) -> Option<Cow<'n, str>> {
         let key = match &self.rename {
-            Some(rename) if name.len() <= MAX_NAME => Cow::Owned(rename.apply(name)),
+            Some(rename) if name.len() <= MAX_NAME => Cow::Owned(rename.apply(name, effort)?),
             Some(_) | None => Cow::Borrowed(name),
         };
-        match self.wording.case {
+        Some(match self.wording.case {
             Case::None => key,
             Case::Upper => Cow::Owned(key.to_ascii_uppercase()),
             Case::Lower => Cow::Owned(key.to_ascii_lowercase()),
-        }
+        })
     }
 }
 
 impl Renaming {
     /// The name with each match replaced.
-    fn apply(&self, name: &str) -> String {
+    fn apply(&self, name: &str, effort: &mut Effort) -> Option<String> {
         let compile = || compiled(&self.find).ok();
         // It was compiled before, when it was checked.
         let Some(regex) = self.regex.get_or_init(compile) else {
-            return name.to_owned();
+            return Some(name.to_owned());
         };
+        effort.spend(name.len())?;
         let (mut key, mut done) = (String::new(), 0);
         for groups in regex.captures_iter(name) {
+            effort.spend(name.len())?;
             let Some(whole) = groups.get(0) else { continue };
             key.push_str(&name[done..whole.start()]);
             done = whole.end();
@@ -142,12 +181,12 @@ impl Renaming {
                     }
                 }
                 if key.len() > MAX_KEY_LENGTH {
-                    return key;
+                    return Some(key);
                 }
             }
         }
         key.push_str(&name[done..]);
-        key
+        Some(key)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Secrets that cannot be changed in place are what the object asks for all the same, also when they have to be made anew.
 
 use anyhow::Result;
+use kube::api::ListParams;
 use serde_json::{Value, json};
+use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, SecretView, Tenant, run, run_alone, source};
 
 /// A ready object `app` with this destination; `password` is in Vault.
@@ -113,5 +115,72 @@ fn an_immutable_secret_in_sync_is_not_written_again_after_a_restart_either() -> 
         let after = t.secret("app").await?;
         assert_eq!(after.resource_version(), before.resource_version());
         Ok(())
+    })
+}
+
+#[test]
+fn a_secret_that_cannot_be_made_anew_because_a_policy_is_against_it_stays() -> Result<()> {
+    run(async |t| {
+        password(t, "granite").await?;
+        with(t, "{ immutable: true }").await?;
+        let before = t.secret("app").await?;
+        let named = [("request.name == 'another'", "no more of these")];
+        t.refuse("CREATE", "secrets", &named).await?;
+        let probe = "{ kind: Secret, metadata: { name: probe } }";
+        until("the policy to be in force", SOON, async || {
+            t.delete("Secret", "probe").await?;
+            Ok(t.refusal(probe).await.is_ok().then_some(()))
+        })
+        .await?;
+        password(t, "basalt").await?;
+        let words = ["Secret app", "no more of these"];
+        t.complains_with("app", "AdmissionDenied", &words).await?;
+        let after = t.secret("app").await?;
+        assert_eq!(after.uid(), before.uid());
+        assert_eq!(after.text("password")?, "granite");
+        t.refuse_no_more().await?;
+        t.secret_with("app", "password", "basalt").await?;
+        t.ready("app").await.map(drop)
+    })
+}
+
+/// A quota with room for so many Secrets more than there are, in force.
+async fn quota(t: &Tenant, more: i64) -> Result<()> {
+    let secrets = t.api("Secret").await?;
+    let secrets = secrets.list(&ListParams::default()).await?.items.len();
+    let hard = (i64::try_from(secrets)? + more).to_string();
+    let secrets = secrets.to_string();
+    t.apply(&format!(
+        "{{ kind: ResourceQuota, metadata: {{ name: few }}, spec: {{ hard: {{ count/secrets: '{hard}' }} }} }}"
+    ))
+    .await?;
+    t.wait("ResourceQuota", "few", "to be in force", |quota| {
+        let status = &quota["status"];
+        let used = &status["used"]["count/secrets"];
+        status["hard"]["count/secrets"] == hard && *used == secrets
+    })
+    .await
+    .map(drop)
+}
+
+#[test]
+fn a_secret_is_made_anew_where_a_quota_has_no_room_but_for_it_and_stays_where_it_has_not_even_that()
+-> Result<()> {
+    run(async |t| {
+        password(t, "granite").await?;
+        with(t, "{ immutable: true }").await?;
+        quota(t, 0).await?;
+        password(t, "basalt").await?;
+        t.secret_with("app", "password", "basalt").await?;
+        t.ready("app").await?;
+        let before = t.secret("app").await?;
+        quota(t, -1).await?;
+        password(t, "limestone").await?;
+        t.complains_with("app", "QuotaExceeded", &["exceeded quota: few"])
+            .await?;
+        assert_eq!(t.secret("app").await?.uid(), before.uid());
+        t.delete("ResourceQuota", "few").await?;
+        t.secret_with("app", "password", "limestone").await?;
+        t.ready("app").await.map(drop)
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod adopting;
 mod contested;
+mod fixed;
 mod letting_go;
 mod merging;
 

@@ -44,6 +44,15 @@ pub fn unbounded(source: &SourceJob, what: &str) -> Failure {
     Failure::invalid(message).retried(Retry::Interval)
 }
 
+/// Vault answers, and too slowly for so many folders.
+pub fn slow(source: &SourceJob, listed: usize) -> Failure {
+    let (name, path) = (&source.name, shown_path(source));
+    let message = format!(
+        "source {name}: the folders of {path} were not all listed within a minute, {listed} of them were; if that lasts, name a folder further down in spec.sources[{name}].kvFolder.path"
+    );
+    Failure::new(Reason::VaultUnavailable, message)
+}
+
 /// The most bytes that the values of a folder may have together, on their way into a Secret that holds an eighth of it.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 

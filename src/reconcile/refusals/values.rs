@@ -14,7 +14,9 @@ pub fn mapping(error: &MappingError) -> Failure {
         MappingError::Undecodable { .. } => Reason::InvalidValue,
         MappingError::KeyConflict { .. } | MappingError::SameKey { .. } => Reason::KeyConflict,
         MappingError::InvalidKeyName { .. } => Reason::InvalidKeyName,
-        MappingError::SecretTooLarge { .. } => Reason::SecretTooLarge,
+        MappingError::SecretTooLarge { .. } | MappingError::TooManyNames { .. } => {
+            Reason::SecretTooLarge
+        }
         MappingError::Template { .. } => Reason::TemplateFailed,
         MappingError::DuplicateEntry { .. } | MappingError::UnknownSource { .. } => {
             Reason::InvalidSpec

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{PASSING_ATTEMPTS, Report, Trouble, one_line};
 use crate::api::Reason;
 use crate::cluster::events::Notice;
-use crate::reconcile::failure::Failure;
+use crate::reconcile::failure::{Failure, Retry};
 use crate::reconcile::observe::Observed;
 use crate::schedule;
 
@@ -29,7 +29,7 @@ pub fn with_tidied(observed: &Observed, mut report: Report, tidied: Tidied) -> R
         Tidied::Failed(Failure {
             reason,
             message,
-            retry: _,
+            retry,
             contested: _,
         }) => {
             let attempts = observed.memory.untidy;
@@ -49,8 +49,11 @@ pub fn with_tidied(observed: &Observed, mut report: Report, tidied: Tidied) -> R
                 note: message,
             });
             report.memory.untidy = attempts.saturating_add(1);
-            let pause = schedule::backoff(attempts, observed.uid());
-            let again = observed.now.checked_add(pause).ok();
+            let again = || {
+                let pause = schedule::backoff(attempts, observed.uid());
+                observed.now.checked_add(pause).ok()
+            };
+            let again = (retry != Retry::OnChange).then(again).flatten();
             report.next = [report.next, again].into_iter().flatten().min();
             report.untidy = Some((trouble, notice));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{ConflictPolicy, Copy, Document, Origin, find};
 use crate::render::check_key_name;
 use crate::render::error::{MAX_NAMES, MappingError};
+use crate::render::rename::Effort;
 use crate::sensitive::{JsonRef, SecretData};
 
 /// What copies bring, by key.
@@ -26,9 +27,10 @@ pub(super) fn all<'a>(
         ConflictPolicy::FirstWins => {}
         ConflictPolicy::LastWins => copies.reverse(),
     }
-    let mut won = Brought::new();
+    let (mut won, mut effort) = (Brought::new(), Effort::default());
     for copy in copies {
-        for (key, (origin, value)) in one(copy, find(documents, &copy.source)?, taken)? {
+        let document = find(documents, &copy.source)?;
+        for (key, (origin, value)) in one(copy, document, taken, &mut effort)? {
             let (first, _) = *won.entry(key.clone()).or_insert((origin, value));
             if policy == ConflictPolicy::Error && first != origin {
                 return Err(MappingError::KeyConflict {
@@ -47,14 +49,21 @@ fn one<'a>(
     copy: &'a Copy,
     document: &'a Document<'_>,
     taken: &SecretData,
+    effort: &mut Effort,
 ) -> Result<Brought<'a>, MappingError> {
     let (source, selection) = (document.name, &copy.selection);
+    let too_much = || MappingError::TooManyNames {
+        source_name: source.to_owned(),
+        limit: Effort::most(),
+    };
     let mut brought = Brought::new();
     let Some(opened) = &document.content else {
         return Ok(brought);
     };
     let fields = opened.fields.as_ref();
     let fields = fields.ok_or_else(|| document.not_an_object())?;
+    let cost = fields.keys().map(|name| selection.cost(name)).sum();
+    effort.spend(cost).ok_or_else(too_much)?;
     let included: Vec<_> = fields
         .iter()
         .filter(|(name, _)| selection.includes(name))
@@ -70,7 +79,7 @@ fn one<'a>(
         if selection.excludes(field) {
             continue;
         }
-        let key = selection.key(field);
+        let key = selection.key(field, effort).ok_or_else(too_much)?;
         if taken.contains_key(&*key) {
             continue;
         }

@@ -18,7 +18,10 @@ fn renamed(find: &str, put: &str, case: Case) -> Result<Selection, WordingError>
 
 fn key(find: &str, put: &str, name: &str) -> String {
     let selection = renamed(find, put, Case::None).unwrap_or_else(|error| panic!("{error}"));
-    selection.key(name).into_owned()
+    selection
+        .key(name, &mut Effort::default())
+        .unwrap()
+        .into_owned()
 }
 
 fn problem(find: &str, put: &str) -> String {
@@ -85,16 +88,22 @@ fn groups_go_by_number_and_by_name_and_two_dollars_are_one() {
 #[test]
 fn the_case_is_that_of_the_result_also_where_nothing_was_replaced() {
     let upper = renamed("^app[.]", "my-", Case::Upper).unwrap();
-    assert_eq!(upper.key("app.user"), "MY-USER");
-    assert_eq!(upper.key("user"), "USER");
+    assert_eq!(
+        upper.key("app.user", &mut Effort::default()).unwrap(),
+        "MY-USER"
+    );
+    assert_eq!(upper.key("user", &mut Effort::default()).unwrap(), "USER");
     let lower = Selection::new(Wording {
         case: Case::Lower,
         ..Wording::default()
     });
     let lower = lower.unwrap();
-    assert_eq!(lower.key("USER"), "user");
+    assert_eq!(lower.key("USER", &mut Effort::default()).unwrap(), "user");
     // A sign that is an ordinary k only in small letters does not slip into a key.
-    assert_eq!(lower.key("\u{212a}"), "\u{212a}");
+    assert_eq!(
+        lower.key("\u{212a}", &mut Effort::default()).unwrap(),
+        "\u{212a}"
+    );
 }
 
 #[test]
@@ -172,13 +181,13 @@ fn a_comment_cannot_take_an_expression_out_of_its_bounds() {
 fn a_name_of_any_length_is_done_with_at_once() {
     let long = "a".repeat(8_000_000);
     let selection = renamed("a", &"b".repeat(1000), Case::None).unwrap();
-    assert_eq!(selection.key(&long), long);
+    assert_eq!(selection.key(&long, &mut Effort::default()).unwrap(), long);
     let wording = Wording {
         include: list(&[".*"]),
         ..Wording::default()
     };
     assert!(!Selection::new(wording).unwrap().includes(&long));
-    let key = selection.key("aaaa");
+    let key = selection.key("aaaa", &mut Effort::default()).unwrap();
     assert!(
         key.len() > MAX_KEY_LENGTH && key.len() < 1500,
         "{}",
@@ -199,9 +208,9 @@ proptest! {
         };
         if let Ok(selection) = Selection::new(wording) {
             prop_assert_eq!(selection.includes(&name), selection.excludes(&name));
-            let key = selection.key(&name);
+            let key = selection.key(&name, &mut Effort::default()).unwrap();
             prop_assert!(key.len() <= MAX_KEY_LENGTH + MAX_TEXT + MAX_NAME, "{}", key.len());
-            prop_assert_eq!(key, selection.key(&name));
+            prop_assert_eq!(key, selection.key(&name, &mut Effort::default()).unwrap());
         }
     }
 
@@ -209,7 +218,25 @@ proptest! {
     fn a_renaming_is_that_of_the_library(find in "[a-c.*?()|]{1,8}", name in "[a-c]{0,12}") {
         if let Ok(selection) = renamed(&find, "<$0>", Case::None) {
             let expected = Regex::new(&find).unwrap().replace_all(&name, "<$0>").into_owned();
-            prop_assert_eq!(selection.key(&name), expected);
+            prop_assert_eq!(selection.key(&name, &mut Effort::default()).unwrap(), expected);
         }
     }
+}
+
+#[test]
+fn names_that_would_keep_an_expression_busy_for_long_are_given_up_in_the_middle() {
+    // Each match searches the rest of the name again.
+    let wording = Wording {
+        rename: Some(("a".into(), String::new())),
+        ..Wording::default()
+    };
+    let selection = Selection::new(wording).unwrap();
+    let (name, mut effort) = ("a".repeat(1024), Effort::default());
+    assert!(selection.key(&name, &mut effort).is_some());
+    assert!(selection.key(&name, &mut effort).is_none());
+    let mut effort = Effort::default();
+    let usual = |number| format!("database.password-{number:0>12}");
+    let names = (0..1000).map(usual);
+    let done = names.filter(|name| selection.key(name, &mut effort).is_some());
+    assert_eq!(done.count(), 1000);
 }

@@ -368,3 +368,40 @@ fn parts_of_a_secret_without_labels_are_not_in_each_others_way_and_follow_vault(
         Ok(())
     })
 }
+
+#[test]
+fn two_objects_that_swap_their_names_are_told_the_way_out_and_it_is_one() -> Result<()> {
+    run(async |t| {
+        let pairs = [("first", "left"), ("second", "right")];
+        let names = async |object: &str, name: &str| -> Result<()> {
+            let named = json!({ "spec": { "destination": { "name": name } } });
+            t.patch("VaultSecret", object, &named).await.map(drop)
+        };
+        for (object, name) in pairs {
+            t.put(
+                object,
+                json!({ "password": format!("known to the {object}") }),
+            )
+            .await?;
+            let destination = format!("destination: {{ name: {name}, adoptionPolicy: Adopt }}");
+            let spec = format!("{}\n{destination}", source(object));
+            t.carry(object, &spec).await?;
+            t.ready(object).await?;
+        }
+        for (object, other) in [("first", "right"), ("second", "left")] {
+            names(object, other).await?;
+        }
+        comes_to_say(t, "first", "waits in turn for Secret left").await?;
+        comes_to_say(t, "second", "waits in turn for Secret right").await?;
+        names("first", "third").await?;
+        t.secret_with("left", "password", "known to the second")
+            .await?;
+        names("first", "right").await?;
+        t.secret_with("right", "password", "known to the first")
+            .await?;
+        for (object, _) in pairs {
+            t.ready(object).await?;
+        }
+        Ok(())
+    })
+}

@@ -319,3 +319,34 @@ prop_compose! {
         Copy { source: source.to_owned(), selection: Selection::new(wording).unwrap_or_default(), decode }
     }
 }
+
+#[test]
+fn copies_that_go_through_too_many_names_are_given_up_with_the_way_out() {
+    let name = |number: usize| format!("{number:0>1000}");
+    let fields: Vec<String> = (0..1000)
+        .map(|number| format!("\"{}\":\"x\"", name(number)))
+        .collect();
+    let none = With {
+        include: &["a+"],
+        ..With::default()
+    };
+    let text = format!("{{{}}}", fields.join(","));
+    let sources = given(&[("app", &text)]);
+    let one = sources.render(&copying(vec![none.of("app")]));
+    let one = one.unwrap_err();
+    assert!(
+        matches!(one, MappingError::NothingIncluded { .. }),
+        "once is not too much: {one}"
+    );
+    let some = || With {
+        include: &["0+1?"],
+        rename: Some(("^0+", "k")),
+        ..With::default()
+    };
+    let three = (0..3).map(|_| some().of("app")).collect();
+    let told = sources.render(&copying(three)).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "copy fields of source \"app\": more than 2097152 bytes of names, of all copies together, would be held against the expressions of dataFrom; copy from fewer fields, or with fewer or simpler expressions"
+    );
+}
