@@ -93,12 +93,18 @@ fn http_get(uri: &str) -> Result<http::Request<Vec<u8>>> {
 }
 
 impl KubeRequest {
-    /// Whether it changes something (a token request does not).
+    /// Whether it changes something (a token request does not), or would if it were not a [trial](Self::is_tried_out).
     #[must_use]
     pub fn is_write(&self) -> bool {
         let changing = ["create", "update", "patch", "delete", "deletecollection"]
             .contains(&self.verb.as_str());
         changing && self.resource != "serviceaccounts/token"
+    }
+
+    /// Whether it was a trial (`dryRun=All`): the server judges it as a write and keeps nothing of it.
+    #[must_use]
+    pub fn is_tried_out(&self) -> bool {
+        self.uri.contains("dryRun=All")
     }
 }
 

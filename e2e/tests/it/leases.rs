@@ -87,7 +87,7 @@ fn a_user_that_vault_issues_logs_in_and_costs_one_issue() -> Result<()> {
         assert_eq!(source["type"], "Lease", "{object}");
         assert_eq!(source["leaseID"], t.leases().await?[0].as_str(), "{object}");
         let account = t.kube_requests(&mark).await?.writes();
-        let account = account.only(|request| !request.uri.contains("dryRun"));
+        let account = account.only(|request| !request.is_tried_out());
         let expected = [
             "patch vaultsecrets",
             "update vaultsecrets/status",
