@@ -5,7 +5,9 @@
 //! still true when the API server acts, or nothing happens.
 
 pub mod caches;
+pub mod election;
 pub mod events;
+pub mod gate;
 pub mod guarded;
 pub mod handover;
 pub mod managed_fields;

@@ -7,8 +7,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,8 +19,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::leadership::Standing;
 use crate::metrics::Metrics;
 
 /// What the server tells of.
@@ -30,8 +30,8 @@ use crate::metrics::Metrics;
 pub struct Health {
     /// All metrics.
     pub metrics: Metrics,
-    /// Whether the caches are filled and passes run. Vault's health is no part of it: a pod that is not ready helps nobody to unseal Vault.
-    pub ready: Arc<AtomicBool>,
+    /// What the instance is at. Vault's health is no part of it: a pod that is not ready helps nobody to unseal Vault.
+    pub standing: watch::Receiver<Standing>,
 }
 
 /// What a stranger may take.
@@ -103,15 +103,13 @@ async fn accept(mut listener: TcpListener, router: Router, limits: Limits) {
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
-    if health.ready.load(Ordering::Relaxed) {
-        "ok\n".into_response()
+    let standing = health.standing.borrow().clone();
+    let status = if standing.is_ready() {
+        StatusCode::OK
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the caches are not filled yet\n",
-        )
-            .into_response()
-    }
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, format!("{standing}\n")).into_response()
 }
 
 async fn metrics(State(health): State<Health>) -> Response {
@@ -144,7 +142,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let health = Health {
             metrics: Metrics::new(),
-            ready: Arc::new(AtomicBool::new(true)),
+            standing: watch::channel(Standing::Working).1,
         };
         tokio::spawn(accept(listener, router(health), limits));
         address

@@ -14,6 +14,7 @@ pub mod fault;
 pub mod heavy;
 pub mod holdings;
 pub mod http;
+pub mod leadership;
 pub mod lease;
 pub mod limit;
 pub mod metrics;

@@ -51,6 +51,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latency: Family<ConnectionLabels, Histogram>,
     connection_up: Family<ConnectionLabels, Gauge>,
+    leader: Gauge,
     ready: Family<ObjectLabels, Gauge>,
     last_change: Family<ObjectLabels, Gauge>,
 }
@@ -81,6 +82,12 @@ impl Metrics {
             "How long requests to Vault took",
             latency.clone(),
         );
+        let leader = Gauge::default();
+        registry.register(
+            "leader",
+            "1 if this instance leads; 0 if it stands by",
+            leader.clone(),
+        );
         registry.register(
             "connection_up",
             "1 if the server of the VaultConnection answers and is unsealed",
@@ -102,6 +109,7 @@ impl Metrics {
             requests,
             latency,
             connection_up,
+            leader,
             ready,
             last_change,
         }
@@ -143,6 +151,11 @@ impl Metrics {
         };
         self.ready.remove(&labels);
         self.last_change.remove(&labels);
+    }
+
+    /// Notes whether this instance leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// Notes whether a server answers.

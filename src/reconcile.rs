@@ -99,6 +99,7 @@ use crate::cluster::{Caches, Guarded, Key};
 use crate::connections::Connections;
 use crate::fault;
 use crate::holdings::Holdings;
+use crate::leadership::Tenure;
 use crate::metrics::Metrics;
 use crate::minting::Wish;
 use crate::objects::Objects;
@@ -159,6 +160,8 @@ pub struct Context {
     pub settings: Settings,
     /// When the operator started.
     pub started: Timestamp,
+    /// For how long this instance leads.
+    pub tenure: Arc<Tenure>,
     /// Tells the time.
     pub clock: Clock,
 }

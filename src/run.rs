@@ -1,8 +1,10 @@
-//! Puts the operator together: clients, keys, caches, controllers, the HTTP server, and an orderly end.
+//! Puts the operator together: clients, the lead, keys, caches, controllers, the HTTP server, and an orderly end.
+
+mod end;
+mod seat;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,19 +14,21 @@ use kube::runtime::reflector::{self, Store};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tower::limit::ConcurrencyLimitLayer;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
 use crate::cluster::caches::{Change, Watches};
+use crate::cluster::election::{Candidate, Election};
 use crate::cluster::events::Events;
+use crate::cluster::gate::GateLayer;
 use crate::cluster::secrets::SecretWrite;
 use crate::cluster::{Caches, Guarded, Key, WriteError, references, secrets};
 use crate::connections::Connections;
 use crate::controller;
 use crate::holdings::Holdings;
 use crate::http::{self, Health};
+use crate::leadership::{Standing, Tenure};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::reconcile::{self, Context, Housework, Memories, Orphans, Overlay, Settings};
@@ -32,8 +36,14 @@ use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Listings, Mounts, Reads, Sessions};
 
+use self::end::{End, end};
+use self::seat::Seat;
+
 /// The Secret in the operator's namespace that holds the keys of the MACs.
 const KEY_SECRET: &str = "vaultbridge-keys";
+
+/// The Lease in the operator's namespace that says which instance leads.
+const LEASE: &str = "vaultbridge";
 
 /// How long the revocation of all Vault tokens may take at the end. Together with [`LAST_PASSES`] it is well within the 30 s that a
 /// pod usually has.
@@ -64,6 +74,8 @@ pub struct Options {
     pub allow_plain_http: bool,
     /// How many passes over VaultSecrets run at once.
     pub concurrency: u16,
+    /// How it competes for the lead; `None` if it is alone for sure.
+    pub candidate: Option<Candidate>,
 }
 
 /// What wakes whom: the receiving ends of the channels that a [`Context`] sends into.
@@ -76,60 +88,80 @@ struct Wakes {
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let Some(begun) = unless_asked(signals.next(), begin(&options)).await else {
+    let metrics = Metrics::new();
+    let (standing, told) = watch::channel(Standing::Starting);
+    let health = Health {
+        metrics: metrics.clone(),
+        standing: told,
+    };
+    http::serve(options.http_address, health).await?;
+    let mut seat = seat(&options).await?;
+    let (client, address) = client(seat.tenure()).await?;
+    let start = begin(&client, &address, &mut seat, &standing, &options.namespace);
+    let Some(begun) = unless_asked(signals.next(), start).await else {
+        seat.leave().await;
         return Ok(());
     };
-    let (client, keys) = begun?;
-    let ready = Arc::new(AtomicBool::new(false));
-    let metrics = Metrics::new();
-    http::serve(
-        options.http_address,
-        Health {
-            metrics: metrics.clone(),
-            ready: ready.clone(),
-        },
-    )
-    .await?;
+    let keys = begun?;
+    metrics.leads(true);
     let (connection_store, connection_writer) = reflector::store();
-    let (context, wakes, mut watches) = context(client, keys, metrics, connection_store, &options);
+    let tenure = seat.tenure();
+    let (context, wakes, mut watches) =
+        context(client, keys, metrics, connection_store, tenure, &options);
     let (stop, shutdown) = watch::channel(false);
+    let standing = Arc::new(standing);
     let mut controllers = tokio::spawn(control(
         context.clone(),
         wakes,
         connection_writer,
         options.concurrency,
-        ready.clone(),
+        standing.clone(),
         shutdown,
     ));
 
-    let lost = is_lost(signals.next(), &mut controllers, &mut watches).await;
-    ready.store(false, Ordering::Relaxed);
+    let end = end(signals.next(), &mut controllers, &mut watches, seat.lost()).await;
+    standing.send_replace(Standing::Stopping);
     stop.send_replace(true);
-    if !lost
+    if matches!(end, End::Asked)
         && tokio::time::timeout(LAST_PASSES, controllers)
             .await
             .is_err()
     {
         warn!("some passes did not finish in time; the next start looks at their objects again");
     }
+    seat.leave().await;
     let ended = context
         .sessions
         .revoke_all(context.clock.deadline(FAREWELL))
         .await;
     info!(revoked = ended.revoked, failed = ended.failed, "stopped");
-    anyhow::ensure!(
-        !lost,
-        "a part of the operator ended by itself; the log above has the cause"
-    );
-    Ok(())
+    end.outcome()
 }
 
-/// What nothing goes without: an API server that knows our kinds, and the keys.
-async fn begin(options: &Options) -> anyhow::Result<(Client, Keys)> {
-    let (client, address) = client().await?;
-    controller::check_api(&client, &address).await?;
-    let keys = keys(&client, &options.namespace).await?;
-    Ok((client, keys))
+/// The place in the election, if there is one.
+async fn seat(options: &Options) -> anyhow::Result<Seat> {
+    let Some(candidate) = options.candidate.clone() else {
+        return Ok(Seat::alone());
+    };
+    let tenure = Arc::new(Tenure::none());
+    // This client writes the Lease before the instance leads.
+    let (client, _) = client(Arc::new(Tenure::without_end())).await?;
+    let namespace = &options.namespace;
+    let election = Election::new(client, namespace, LEASE, candidate, tenure.clone());
+    Ok(Seat::contested(election, tenure))
+}
+
+/// What nothing goes without: an API server that knows our kinds, the lead, and the keys.
+async fn begin(
+    client: &Client,
+    address: &str,
+    seat: &mut Seat,
+    standing: &watch::Sender<Standing>,
+    namespace: &str,
+) -> anyhow::Result<Keys> {
+    controller::check_api(client, address).await?;
+    seat.take(standing).await;
+    keys(client, namespace).await
 }
 
 /// What the start comes to; `None` if the operator is asked to end before that. Nothing is held yet that would have to be given back.
@@ -146,35 +178,13 @@ async fn unless_asked<T>(
     }
 }
 
-/// Waits until the operator has to end. Tells whether that is because a part of it was lost, and not because it was asked to: better
-/// no operator than one that looks alive and does nothing. Whoever runs it starts it again.
-async fn is_lost(
-    asked: impl Future<Output = &'static str>,
-    controllers: &mut JoinHandle<()>,
-    watches: &mut Watches,
-) -> bool {
-    tokio::select! {
-        signal = asked => {
-            info!(signal, "stopping: finishing passes under way, then revoking Vault tokens");
-            false
-        }
-        ended = controllers => {
-            error!(?ended, "a part of the operator ended by itself; stopping");
-            true
-        }
-        lost = watches.lost() => {
-            error!(%lost, "a part of the operator ended by itself; stopping");
-            true
-        }
-    }
-}
-
 /// Everything that passes share, with nothing known yet but what the watches begin to bring.
 fn context(
     client: Client,
     keys: Keys,
     metrics: Metrics,
     connection_store: Store<Guarded<VaultConnection>>,
+    tenure: Arc<Tenure>,
     options: &Options,
 ) -> (Arc<Context>, Wakes, Watches) {
     let (change_sender, changes) = mpsc::unbounded_channel();
@@ -212,6 +222,7 @@ fn context(
             allow_plain_http: options.allow_plain_http,
         },
         started: clock.now(),
+        tenure,
         clock,
     };
     (
@@ -231,7 +242,7 @@ async fn control(
     wakes: Wakes,
     connection_writer: Writer<Guarded<VaultConnection>>,
     concurrency: u16,
-    ready: Arc<AtomicBool>,
+    standing: Arc<watch::Sender<Standing>>,
     shutdown: watch::Receiver<bool>,
 ) {
     let Wakes {
@@ -258,7 +269,7 @@ async fn control(
         let (listed, mut secrets_listed) = watch::channel(false);
         let announce = async {
             if secrets_listed.wait_for(|listed| *listed).await.is_ok() {
-                ready.store(true, Ordering::Relaxed);
+                standing.send_replace(Standing::Working);
                 info!(version = env!("CARGO_PKG_VERSION"), "ready");
             }
         };
@@ -283,7 +294,7 @@ async fn control(
 
 /// A client without the library's hidden retries: a pass that fails is repeated by its own schedule, and a POST that got no
 /// answer is never repeated blindly.
-async fn client() -> anyhow::Result<(Client, String)> {
+async fn client(tenure: Arc<Tenure>) -> anyhow::Result<(Client, String)> {
     let mut config = Config::infer()
         .await
         .context("find the API server: set KUBECONFIG, or run in a pod with a service account")?;
@@ -294,6 +305,8 @@ async fn client() -> anyhow::Result<(Client, String)> {
     let address = config.cluster_url.to_string();
     let builder = ClientBuilder::try_from(config).context("set up the client of the API server")?;
     let client = builder
+        // Whether this instance leads is asked when a request has its place among the others, and not before it waits for one.
+        .with_layer(&GateLayer::new(tenure))
         .with_layer(&ConcurrencyLimitLayer::new(REQUESTS_AT_ONCE))
         .build();
     Ok((client, address))
@@ -375,16 +388,5 @@ mod tests {
     async fn a_start_that_hangs_ends_when_it_is_asked_to() {
         assert_eq!(unless_asked(ready("SIGTERM"), pending::<()>()).await, None);
         assert_eq!(unless_asked(pending(), ready(7)).await, Some(7));
-    }
-
-    #[tokio::test]
-    async fn the_operator_ends_as_lost_when_a_part_of_it_is_and_in_good_order_when_asked_to() {
-        let runs = || tokio::spawn(pending());
-        let mut all_well = Watches::default();
-        assert!(!is_lost(ready("SIGTERM"), &mut runs(), &mut all_well).await);
-        let mut ends = tokio::spawn(async {});
-        assert!(is_lost(pending(), &mut ends, &mut all_well).await);
-        let mut one_gone = Watches::with_lost("Secret");
-        assert!(is_lost(pending(), &mut runs(), &mut one_gone).await);
     }
 }

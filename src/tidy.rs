@@ -19,11 +19,14 @@ const FUNCTION_LINES: usize = 60;
 /// Which parts of the library each part may use beside itself.
 const LAYERS: &[(&str, &str)] = &[
     ("main", "cli"),
-    ("cli", "api preview run schedule sensitive telemetry"),
+    (
+        "cli",
+        "api cluster leadership preview run schedule sensitive telemetry",
+    ),
     ("preview", "api cluster reconcile sensitive vault"),
     (
         "run",
-        "api cluster connections controller holdings http metrics objects reconcile retry schedule seal sensitive telemetry vault",
+        "api cluster connections controller holdings http leadership metrics objects reconcile retry schedule seal sensitive telemetry vault",
     ),
     (
         "controller",
@@ -31,7 +34,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections csr fault heavy holdings lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections csr fault heavy holdings leadership lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -41,14 +44,15 @@ const LAYERS: &[(&str, &str)] = &[
     ("csr", "sensitive"),
     ("shares", "cluster"),
     ("vault", "heavy limit retry sensitive"),
-    ("cluster", "api retry sensitive"),
-    ("http", "metrics"),
+    ("cluster", "api leadership retry sensitive"),
+    ("http", "leadership metrics"),
     ("holdings", "lease sensitive"),
     ("metrics", "api"),
     ("record", "seal sensitive"),
     ("seal", "sensitive"),
     ("minting", ""),
     ("fault", "minting"),
+    ("leadership", ""),
     ("lease", "schedule"),
     ("schedule", "sensitive"),
     ("render", "sensitive"),

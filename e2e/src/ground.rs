@@ -278,12 +278,17 @@ impl Ground {
 
     /// What the operator has asked of Kubernetes since a mark, once all that was answered by now is in the log.
     pub async fn kube_requests(&self, since: &Mark) -> Result<KubeRequests> {
+        self.kube_requests_of(since, operator::ACCOUNT).await
+    }
+
+    /// The same of an operator that runs as another service account of its namespace.
+    pub async fn kube_requests_of(&self, since: &Mark, account: &str) -> Result<KubeRequests> {
         self.control_plane
             .audit()
             .settle(self.control_plane.client())
             .await?;
         let requests = self.control_plane.audit().since(since.kube)?;
-        Ok(requests.of_account(operator::NAMESPACE, operator::ACCOUNT))
+        Ok(requests.of_account(operator::NAMESPACE, account))
     }
 
     /// Fails when a stored value or a token is to be seen in a log, an object, an event, a metric or a Secret's metadata.

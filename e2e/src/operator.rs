@@ -195,6 +195,11 @@ impl Operator {
         Ok(self.get("readyz").await?.0)
     }
 
+    /// The status and the text of `/readyz`.
+    pub async fn readiness(&self) -> Result<(u16, String)> {
+        self.get("readyz").await
+    }
+
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
         let (status, text) = self.get("metrics").await?;

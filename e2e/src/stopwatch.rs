@@ -1,6 +1,6 @@
 //! Times that a test tells. It never fails for them: how fast the product is, the benchmark measures.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs from its making on.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,12 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// How long it has been running.
+    #[must_use]
+    pub fn time(self) -> Duration {
+        self.0.elapsed()
     }
 
     /// Prints how long `what` took, for the person who reads what a test printed.

@@ -1,10 +1,13 @@
 //! `vaultbridge run`
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
+use crate::cluster::election::Candidate;
+use crate::leadership::Terms;
 use crate::run::{Options, run};
 use crate::telemetry::{self, LogFormat};
 
@@ -58,18 +61,41 @@ pub struct Run {
     /// How many VaultSecrets are worked on at once, 1 to 1024.
     #[arg(long, env = "VAULTBRIDGE_CONCURRENCY", value_name = "NUMBER", default_value = "256", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
+
+    /// Compete with other instances for the Lease vaultbridge in the operator's namespace, and stand by while another one holds it. Needed
+    /// wherever two can run at once, be it for the moment of an upgrade.
+    #[arg(long, env = "VAULTBRIDGE_LEADER_ELECT", requires = "pod_name")]
+    leader_elect: bool,
+
+    /// UID of the operator's pod: with its name, it tells apart who leads. A container that is started again in the same pod goes on leading.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pod_uid: Option<String>,
+
+    /// How long others wait for a leader that does not renew, in whole seconds: `15s`, `1m`.
+    #[arg(long, env = "VAULTBRIDGE_LEADER_ELECT_LEASE_DURATION", value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    leader_elect_lease_duration: Duration,
+
+    /// How long a leader leads without a renewal. It must be shorter than the lease duration.
+    #[arg(long, env = "VAULTBRIDGE_LEADER_ELECT_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    leader_elect_renew_deadline: Duration,
+
+    /// How often a leader renews. It must be at most half of the renew deadline.
+    #[arg(long, env = "VAULTBRIDGE_LEADER_ELECT_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    leader_elect_retry_period: Duration,
 }
 
 impl Run {
     /// Runs until a signal ends it.
     pub fn execute(self) -> anyhow::Result<()> {
         telemetry::init(&self.log_level, self.log_format)?;
+        let candidate = self.candidate()?;
         let options = Options {
             namespace: self.pod_namespace,
             instance: self.pod_name,
             http_address: self.http_address,
             allow_plain_http: self.allow_plain_http,
             concurrency: self.concurrency,
+            candidate,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -77,6 +103,31 @@ impl Run {
             .context("start the runtime")?;
         runtime.block_on(run(options))
     }
+
+    fn candidate(&self) -> anyhow::Result<Option<Candidate>> {
+        let terms = Terms {
+            lease: self.leader_elect_lease_duration,
+            renew_deadline: self.leader_elect_renew_deadline,
+            retry_period: self.leader_elect_retry_period,
+        };
+        let terms = terms.checked().map_err(anyhow::Error::msg)?;
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        let name = self.pod_name.as_deref().unwrap_or_default();
+        let uid = self.pod_uid.as_deref().context(
+            "--leader-elect needs --pod-uid (POD_UID, from metadata.uid of the pod): two pods of one name must not pass for each other",
+        )?;
+        let own = format!("{name}_{uid}");
+        Ok(Some(Candidate { own, terms }))
+    }
+}
+
+/// A duration such as `15s` or `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: Result<jiff::SignedDuration, _> = text.parse();
+    let parsed = parsed.ok().and_then(|time| Duration::try_from(time).ok());
+    parsed.ok_or_else(|| "must be a duration such as 15s".into())
 }
 
 fn namespace(text: &str) -> Result<String, String> {

@@ -2,6 +2,8 @@
 
 use kube::core::Status;
 
+use crate::leadership::NotLeading;
+
 /// Why a request to the API server failed. Messages carry the API server's words, which hold no values of Secrets:
 /// what it refuses, it refuses by field and rule.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,9 @@ impl From<kube::Error> for WriteError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from_status(&status),
+            kube::Error::Service(cause) if cause.is::<NotLeading>() => {
+                Self::Unavailable(cause.to_string())
+            }
             other => Self::Unavailable(plain(&other)),
         }
     }
@@ -181,6 +186,13 @@ mod tests {
             WriteError::from_status(&status(422, "Invalid", wrong)),
             WriteError::Invalid(_)
         ));
+    }
+
+    #[test]
+    fn a_write_of_an_instance_that_does_not_lead_is_told_as_that() {
+        let error = WriteError::from(kube::Error::Service(NotLeading.into()));
+        assert!(matches!(error, WriteError::Unavailable(_)), "{error:?}");
+        assert_eq!(error.to_string(), NotLeading.to_string());
     }
 
     #[test]

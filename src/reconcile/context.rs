@@ -2,12 +2,24 @@
 
 use kube::runtime::reflector::ObjectRef;
 
+use super::failure::Failure;
 use super::{Context, observe};
+use crate::api::Reason;
 use crate::cluster::Key;
 use crate::connections::Connection;
+use crate::leadership::NotLeading;
 use crate::objects::{Place, Rival};
 
 impl Context {
+    /// Fails if this instance does not lead. Changes of the cluster are held back by the client itself; this is for what cannot be taken back at Vault.
+    pub fn leads(&self) -> Result<(), Failure> {
+        if self.tenure.leads() {
+            return Ok(());
+        }
+        let message = NotLeading.to_string();
+        Err(Failure::new(Reason::KubernetesUnavailable, message))
+    }
+
     /// Whether there is a VaultConnection of that name, looked at or not.
     pub fn connection_exists(&self, name: &str) -> bool {
         self.connection_store.get(&ObjectRef::new(name)).is_some()

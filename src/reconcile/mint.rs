@@ -265,6 +265,7 @@ impl Minting<'_> {
         let Some((open, _)) = &self.session else {
             return Err(lost("no session"));
         };
+        sessions::may_issue(self.context)?;
         let reply = ask(self.job, source, &self.given, open).await;
         let reply = reply.map_err(|(error, failure)| {
             let reply = if error.may_be_at_work() {

@@ -34,6 +34,7 @@ pub async fn revoke(
     if let Some(outage) = connection.reachability().outage {
         return Err(Failure::new(outage.reason, outage.message));
     }
+    context.leads()?;
     let client = connection.client.on_behalf_of(party);
     match vault::revoke_self(&client, &token.namespace, &token.value).await {
         Ok(()) => Ok(()),

@@ -23,7 +23,7 @@ use crate::api::{FINALIZER, Reason, VaultSecret, VaultSecretStatus};
 use crate::cluster::{Key, WriteError, parts, secrets, status, vault_secrets};
 use crate::fault;
 use crate::holdings::Trouble;
-use crate::minting::{Parting, Stage, Step, Wish};
+use crate::minting::{Parting, Reply, Stage, Step, Wish};
 use crate::schedule::backoff;
 
 /// How often the object may change while it is looked at, before the look is given up.
@@ -80,6 +80,11 @@ fn changed(key: &Key) -> Failure {
 /// What a request fails with that a test wants to fail.
 pub fn fault() -> Failure {
     Failure::new(Reason::KubernetesUnavailable, "a fault that a test ordered")
+}
+
+/// Whether this instance leads, and so may ask for credentials: another one would not know of them.
+pub fn may_issue(context: &Context) -> Result<(), (Reply, Failure)> {
+    context.leads().map_err(|failure| (Reply::Refused, failure))
 }
 
 pub fn trouble(what: &str, key: &Key, error: &WriteError) -> Failure {

@@ -2,7 +2,7 @@
 
 mod changing;
 mod clocks;
-mod faults;
+pub mod faults;
 mod immutable;
 mod keeping;
 mod merged;
@@ -19,7 +19,7 @@ use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{Mark, SecretView, Tenant, run, run_alone};
 
 /// An object with a database user; `more` is more of its spec.
-async fn database_user(t: &Tenant, name: &str, path: &str, more: &str) -> Result<SecretView> {
+pub async fn database_user(t: &Tenant, name: &str, path: &str, more: &str) -> Result<SecretView> {
     let sources = format!("sources: [{{ name: db, read: {{ path: {path} }} }}]\n{more}");
     t.carry(name, &sources).await?;
     t.ready(name).await?;
@@ -42,7 +42,7 @@ pub fn issues(t: &Tenant, since: &Mark, path: &str) -> Result<usize> {
 }
 
 /// Waits until the Secret holds another user than this one.
-async fn another_user(t: &Tenant, name: &str, user: &str) -> Result<SecretView> {
+pub async fn another_user(t: &Tenant, name: &str, user: &str) -> Result<SecretView> {
     t.secret_when(name, "to hold another user", |secret| {
         secret.text("username").is_ok_and(|now| now != user)
     })
@@ -58,7 +58,7 @@ fn sessions(object: &Value) -> Vec<Value> {
 }
 
 /// Waits until these users and no others of the tenant are in the database.
-async fn only_users(t: &Tenant, users: &[&str]) -> Result<()> {
+pub async fn only_users(t: &Tenant, users: &[&str]) -> Result<()> {
     let what = format!("the database to have the users {users:?} alone");
     until(&what, SOON, async || {
         let found = t.database_users().await?;

@@ -13,6 +13,7 @@ mod golden;
 mod ground;
 mod immutable;
 mod kv;
+mod leading;
 mod leases;
 mod login;
 mod matrix;

@@ -15,6 +15,7 @@ use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, run_alone};
 
 use super::rights::granted;
+use crate::leading;
 use crate::rollout::workloads::{ROLLOUTS, WORKLOADS, workload};
 
 /// A verb and a resource.
@@ -74,6 +75,15 @@ const AT_WORK: [Right; 24] = [
     ("patch", "rollouts"),
 ];
 
+/// What an instance needs that competes with others, and the Lease that it finds as it looks when it notices.
+const OF_CANDIDATES: [(Right, Option<&str>); 5] = [
+    (("create", "leases"), None),
+    (("update", "leases"), Some("")),
+    (("list", "leases"), Some("another")),
+    (("get", "leases"), Some("another")),
+    (("watch", "leases"), Some("another")),
+];
+
 /// The API server's words for a right that somebody lacks.
 fn words((verb, resource): Right) -> String {
     format!("cannot {verb} resource \"{resource}\"")
@@ -84,7 +94,7 @@ fn manifest() -> Result<Vec<Value>> {
 }
 
 /// Gives a service account all rights of the manifest but this one.
-async fn grant(t: &Tenant, account: &str, lacking: Option<Right>) -> Result<()> {
+pub async fn grant(t: &Tenant, account: &str, lacking: Option<Right>) -> Result<()> {
     for mut object in manifest()? {
         if object["kind"] == "Namespace" {
             continue;
@@ -143,6 +153,7 @@ async fn names(operator: &Operator, from: usize, right: Right) -> Result<()> {
 #[test]
 fn each_right_of_the_manifest_is_tried_without() -> Result<()> {
     let tried = AT_THE_START.iter().map(|(right, _)| right).chain(&AT_WORK);
+    let tried = tried.chain(OF_CANDIDATES.iter().map(|(right, _)| right));
     let tried: BTreeSet<String> = tried
         .map(|(verb, resource)| format!("{verb} {resource}"))
         .collect();
@@ -179,6 +190,28 @@ fn an_operator_that_may_not_look_at_something_says_at_what_and_is_not_ready_wher
                 Start::Unready => assert_eq!(operator.readyz().await?, 503, "{right:?}"),
                 Start::Runs => operator.ready().await?,
             }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_candidate_that_may_not_use_the_lease_says_so_and_does_not_begin() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        t.operator()?.stop().await?;
+        let control_plane = t.ground().control_plane();
+        for (right, holder) in OF_CANDIDATES {
+            let account = format!("lacks-{}-{}", right.0, right.1);
+            grant(t, &account, Some(right)).await?;
+            if let Some(holder) = holder {
+                leading::another_leads(t, holder, 3600).await?;
+            }
+            let folder = t.ground().folder().join(&account);
+            let flags = ["--leader-elect", "--pod-name", "one", "--pod-uid", "1"];
+            let candidate = Operator::start_as(control_plane, &account, &folder, &flags).await?;
+            names(&candidate, 0, right).await?;
+            candidate.service().ensure_running()?;
+            assert!(!candidate.log()?.contains("leading"), "{right:?}");
         }
         Ok(())
     })

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use vaultbridge_e2e::audit::Place;
 use vaultbridge_e2e::vault_server::{DatabaseRole, Listener};
 use vaultbridge_e2e::wait::{SOON, until};
-use vaultbridge_e2e::{GroundOptions, Tenant, objects, operator, run_alone};
+use vaultbridge_e2e::{Tenant, objects, operator, run_alone};
 
+use crate::leading;
 use crate::rollout::workloads::{ROLLOUTS, WORKLOADS, workload};
 
 /// What the manifest grants, as `verb resource`.
@@ -114,9 +115,18 @@ async fn busy_day(t: &Tenant) -> Result<()> {
     t.wait_gone("VaultSecret", "issued").await
 }
 
+/// Another instance has led and died, and this one waits until it may follow.
+async fn stands_by_for_a_while(t: &Tenant) -> Result<()> {
+    t.operator()?.stop().await?;
+    leading::another_leads(t, "another", 2).await?;
+    t.operator()?.start_again()?;
+    t.operator()?.ready().await
+}
+
 #[test]
 fn every_right_of_the_manifest_is_used_and_none_is_missed() -> Result<()> {
-    run_alone(&GroundOptions::default(), async |t| {
+    run_alone(&leading::options(), async |t| {
+        stands_by_for_a_while(t).await?;
         busy_day(t).await?;
         let manifest = objects::read(&operator::project().join("deploy/rbac.yaml"))?;
         let control_plane = t.ground().control_plane();
@@ -139,7 +149,7 @@ fn every_right_of_the_manifest_is_used_and_none_is_missed() -> Result<()> {
 
 #[test]
 fn a_missing_right_keeps_it_unready_and_is_named() -> Result<()> {
-    run_alone(&GroundOptions::default(), async |t| {
+    run_alone(&leading::options(), async |t| {
         let client = t.ground().control_plane().client();
         let manifest = objects::read(&operator::project().join("deploy/rbac.yaml"))?;
         let role = manifest
