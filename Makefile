@@ -43,8 +43,9 @@ lint: cargo ## Check format, lints and dependencies only
 components: cargo ## Build the real servers once, into a cache outside the tree
 	@$(GROUND) components
 
-crds: build ## Generate crds/ from src/api
+crds: build ## Generate crds/ and the chart's copy of it from src/api
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir crds
+	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir deploy/chart/files/crds
 
 bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 for more
 	@cargo build $(CARGO_FLAGS) --release -p vaultbridge -p vaultbridge-e2e --bin vaultbridge

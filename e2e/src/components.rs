@@ -72,6 +72,18 @@ pub static KWOK: Part = Part {
     own: None,
 };
 
+/// The package manager that installs the chart.
+pub static HELM: Part = Part {
+    name: "helm",
+    pins: &["go.mod", "go.sum"],
+    recipe: Recipe::Go {
+        packages: &["helm.sh/helm/v3/cmd/helm"],
+        ldflags: "-s -w",
+    },
+    programs: &["helm"],
+    own: None,
+};
+
 /// Go's own templates with sprig, which ours are compared with.
 pub static GOLDEN: Part = Part {
     name: "golden",
@@ -151,9 +163,10 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 8] = [
+pub static ALL: [&Part; 9] = [
     &ETCD,
     &GOLDEN,
+    &HELM,
     &KUBERNETES,
     &KWOK,
     &OPENBAO,

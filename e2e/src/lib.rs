@@ -65,6 +65,7 @@ pub mod demo;
 pub mod dice;
 pub mod fuzz;
 pub mod ground;
+pub mod helm;
 pub mod nodes;
 pub mod objects;
 pub mod operator;

@@ -3,6 +3,7 @@
 mod api;
 mod calm;
 mod canaries;
+mod chart;
 mod connection;
 mod copies;
 mod destination;

@@ -3,5 +3,5 @@
 mod ends;
 pub mod lacks;
 mod pages;
-mod rights;
+pub mod rights;
 mod starts;

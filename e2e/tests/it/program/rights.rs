@@ -13,7 +13,7 @@ use crate::leading;
 use crate::rollout::workloads::{ROLLOUTS, WORKLOADS, workload};
 
 /// What the manifest grants, as `verb resource`.
-pub(super) fn granted(manifest: &[Value]) -> BTreeSet<String> {
+pub fn granted(manifest: &[Value]) -> BTreeSet<String> {
     let texts = |value: &Value| -> Vec<String> {
         let all = value.as_array().into_iter().flatten();
         all.filter_map(|one| one.as_str().map(str::to_owned))
