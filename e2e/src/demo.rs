@@ -22,6 +22,7 @@ pub use steps::demo;
 pub async fn hold(operator: bool, postgres: bool) -> Result<()> {
     let ground = Ground::own(&GroundOptions {
         operator,
+        fences: false,
         ..GroundOptions::default()
     })
     .await?;

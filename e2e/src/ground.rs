@@ -39,6 +39,8 @@ pub struct GroundOptions {
     pub fsync: bool,
     /// Whether the operator is started; without it there are no custom resources either.
     pub operator: bool,
+    /// Whether the chart's admission policies hold the operator to what it is for, save that it may take over Secrets.
+    pub fences: bool,
     /// More flags for the operator.
     pub flags: Vec<&'static str>,
 }
@@ -49,6 +51,7 @@ impl Default for GroundOptions {
             kind: None,
             fsync: false,
             operator: true,
+            fences: true,
             flags: Vec::new(),
         }
     }
@@ -139,6 +142,9 @@ impl Ground {
         this.admit(&this.vault).await?;
         if options.operator {
             operator::install(&this.control_plane).await?;
+            if options.fences {
+                operator::fence(&this.control_plane).await?;
+            }
             this.connect("default", &json!({ "address": this.vault.address() }))
                 .await?;
             let operator = Operator::start(

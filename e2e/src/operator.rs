@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::control_plane::ControlPlane;
+use crate::helm;
 use crate::objects;
 use crate::ports;
 use crate::process::{Launch, Service, tail};
@@ -41,6 +42,21 @@ pub async fn install(control_plane: &ControlPlane) -> Result<()> {
     let manifest = objects::read(&project().join("deploy/rbac.yaml"))?;
     for object in [namespace, account].iter().chain(&manifest) {
         objects::apply(client, object).await?;
+    }
+    Ok(())
+}
+
+/// Puts the chart's admission policies into the cluster. Tests take over Secrets, and log in for these audiences.
+pub async fn fence(control_plane: &ControlPlane) -> Result<()> {
+    let values = [
+        "admissionPolicies.allowAdoption=true",
+        r#"admissionPolicies.audiences=["vault", "another", "elsewhere", "other", "somebody-else"]"#,
+    ];
+    for object in helm::rendered(&values).await? {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        if kind.starts_with("ValidatingAdmissionPolicy") {
+            objects::apply(control_plane.client(), &object).await?;
+        }
     }
     Ok(())
 }

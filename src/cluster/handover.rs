@@ -60,7 +60,7 @@ pub fn taken_over<'a>(
         }
         if let Some(FieldsV1(fields)) = &mut entry.fields_v1 {
             without(fields, OF_THE_MAKER);
-            without(fields, &["f:data"]);
+            without(fields, &["f:data", "f:stringData"]);
         }
         left.push(entry);
     }

@@ -91,9 +91,11 @@ fn hash(what: &impl Hash) -> u64 {
 
 /// What one entry owns.
 pub(super) struct Hand<'a> {
-    manager: &'a str,
+    pub(super) manager: &'a str,
     applied: bool,
     pub(super) keys: Vec<String>,
+    /// What was applied as `stringData`: the API server keeps it as data, and tells nobody else who applies that key.
+    pub(super) texts: Vec<String>,
     pub(super) labels: Vec<String>,
     pub(super) annotations: Vec<String>,
     anything: bool,
@@ -150,6 +152,7 @@ pub(super) fn hand(entry: &ManagedFieldsEntry) -> Option<Hand<'_>> {
         manager: entry.manager.as_deref().unwrap_or_default(),
         applied: entry.operation.as_deref() == Some(APPLY),
         keys: names(fields.get("f:data")),
+        texts: names(fields.get("f:stringData")),
         labels: names(metadata.and_then(|metadata| metadata.get("f:labels"))),
         annotations: names(metadata.and_then(|metadata| metadata.get("f:annotations"))),
         anything: fields.as_object().is_some_and(|fields| !fields.is_empty()),
@@ -168,7 +171,8 @@ fn share(manager: &str, hands: &[Hand<'_>], counts: impl Fn(&String) -> bool) ->
             share.updated |= !hand.applied;
         } else {
             let marks = hand.annotations.iter().filter(|name| is_ours(name));
-            share.foreign_keys += hand.keys.iter().filter(|name| counts(name)).count();
+            let keys = hand.keys.iter().chain(&hand.texts);
+            share.foreign_keys += keys.filter(|name| counts(name)).count();
             share.foreign_marks += marks.filter(|name| counts(name)).count();
         }
     }

@@ -33,7 +33,7 @@ pub async fn apply(
     manager: &str,
     dry_run: bool,
 ) -> Result<SecretMeta, WriteError> {
-    unnoted(client, write, now).await?;
+    unnoted(client, write, now, manager).await?;
     let params = PatchParams {
         dry_run,
         ..PatchParams::apply(manager)
@@ -190,6 +190,7 @@ async fn unnoted(
     client: &Client,
     write: &SecretWrite<'_>,
     now: &SecretMeta,
+    manager: &str,
 ) -> Result<(), WriteError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &write.key.namespace);
     let found = in_time(api.get(&write.key.name)).await?;
@@ -202,12 +203,19 @@ async fn unnoted(
     let mut taken = Vec::new();
     for (name, value) in data {
         let wanted = write.data.get(&name);
-        let differs = wanted.is_some_and(|wanted| wanted.expose() != value.expose());
-        if differs && !is_noted(&fields, &name) {
-            let manager = setter(&fields, &name).unwrap_or("somebody who left no name");
+        let stays = wanted.is_some_and(|wanted| wanted.expose() == value.expose());
+        let whose = Whose::of(&fields, &name, manager);
+        let theirs = match whose {
+            _ if stays => None,
+            Whose::Text(theirs) => Some(theirs),
+            // What is not wanted any more and noted for nobody is not touched.
+            Whose::Nobody(theirs) if wanted.is_some() => Some(theirs),
+            Whose::Nobody(_) | Whose::Told => None,
+        };
+        if let Some(theirs) = theirs {
             taken.push(Taken {
                 field: format!(".data.{name}"),
-                manager: manager.to_owned(),
+                manager: theirs.to_owned(),
             });
         }
     }
@@ -218,10 +226,32 @@ async fn unnoted(
     }
 }
 
-/// Whether the key is somebody's, so that the API server itself tells of it.
-fn is_noted(fields: &[ManagedFieldsEntry], name: &str) -> bool {
-    let mut hands = fields.iter().filter_map(hand);
-    hands.any(|hand| hand.keys.iter().any(|key| key == name))
+/// Who has set a key, as far as the API server would tell.
+#[derive(Debug, PartialEq, Eq)]
+enum Whose<'a> {
+    /// Somebody's else, as data: the API server tells of it. Or ours alone.
+    Told,
+    /// It is ours, and somebody else has applied it as `stringData` as well, of which the API server does not tell.
+    Text(&'a str),
+    /// It is noted for nobody as data; this is whoever applied it as `stringData`, if anybody did.
+    Nobody(&'a str),
+}
+
+impl<'a> Whose<'a> {
+    fn of(fields: &'a [ManagedFieldsEntry], name: &str, own: &str) -> Self {
+        let hands: Vec<_> = fields.iter().filter_map(hand).collect();
+        let has = |names: &[String]| names.iter().any(|key| key == name);
+        let (ours, others): (Vec<_>, Vec<_>) = hands.iter().partition(|hand| hand.manager == own);
+        if others.iter().any(|hand| has(&hand.keys)) {
+            return Self::Told;
+        }
+        let text = others.iter().find(|hand| has(&hand.texts));
+        match (ours.iter().any(|hand| has(&hand.keys)), text) {
+            (true, Some(hand)) => Self::Text(hand.manager),
+            (true, None) => Self::Told,
+            (false, _) => Self::Nobody(setter(fields, name).unwrap_or("somebody who left no name")),
+        }
+    }
 }
 
 async fn merge(
@@ -244,8 +274,30 @@ async fn merge(
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
+
     use super::*;
     use crate::api::PART_MANAGER;
+
+    #[test]
+    fn a_key_that_somebody_applied_as_text_is_theirs_though_the_api_server_tells_nobody() {
+        let entry = |manager: &str, fields: Value| ManagedFieldsEntry {
+            manager: Some(manager.into()),
+            fields_v1: Some(FieldsV1(fields)),
+            ..ManagedFieldsEntry::default()
+        };
+        let ours = || entry("vaultbridge/one", json!({ "f:data": { "f:key": {} } }));
+        let text = || entry("helm", json!({ "f:stringData": { "f:key": {} } }));
+        let data = || entry("kubectl", json!({ "f:data": { "f:key": {} } }));
+        let whose = |entries: &[ManagedFieldsEntry]| {
+            format!("{:?}", Whose::of(entries, "key", "vaultbridge/one"))
+        };
+        assert_eq!(whose(&[ours()]), "Told");
+        assert_eq!(whose(&[ours(), data(), text()]), "Told");
+        assert_eq!(whose(&[ours(), text()]), r#"Text("helm")"#);
+        assert_eq!(whose(&[text()]), r#"Nobody("helm")"#);
+        assert_eq!(whose(&[]), r#"Nobody("somebody who left no name")"#);
+    }
 
     #[test]
     fn each_part_is_touched_in_a_name_of_its_own_however_long_it_is() {

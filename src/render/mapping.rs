@@ -85,6 +85,9 @@ pub enum ConflictPolicy {
     LastWins,
 }
 
+/// What a rename counts at least: it is worked on in a thread of its own, however small the source.
+const RENAMED: usize = 64 * 1024;
+
 impl Mapping {
     /// What carrying it out on sources of so many bytes may cost, in bytes. A template can go through far more than its own length: one with a loop, a
     /// definition or a key derived from a password counts as much as may be. And a copy may hold every name against expressions.
@@ -98,7 +101,8 @@ impl Mapping {
         });
         let copies = self.copies.iter();
         let choosing = copies.filter(|copy| copy.selection.has_expressions());
-        let names = sources.saturating_mul(EFFORT);
+        // A name is gone through as often as the expression of a rename matches in it.
+        let names = sources.saturating_mul(EFFORT).max(RENAMED);
         templates
             .chain(choosing.map(|_| names))
             .fold(sources, usize::saturating_add)

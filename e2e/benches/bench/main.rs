@@ -56,6 +56,7 @@ async fn bench(cli: &Cli) -> Result<()> {
     let machine = machine::describe()?;
     let options = GroundOptions {
         fsync: true,
+        fences: false,
         flags: vec!["--log-level", "info"],
         ..GroundOptions::default()
     };

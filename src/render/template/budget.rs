@@ -17,6 +17,12 @@ pub const WORK: usize = 16 * 1024 * 1024;
 /// How many bytes all templates of an object together may go through: there may be hundreds of them, and others wait for their turn meanwhile.
 pub const TOGETHER: usize = 4 * WORK;
 
+/// What one expression counts, and each field that it names, in bytes gone through. `and` and `or` have as many as stand in the text, and a loop has them again in each turn.
+const EXPRESSION: usize = 16;
+
+/// What it counts to walk past one variable on the way to another.
+const VARIABLE: usize = 8;
+
 /// How large the value of one function may be: what goes into a Secret, with some room for lists of small values.
 const VALUE: usize = 2 * MAX_SECRET_BYTES;
 
@@ -60,13 +66,23 @@ impl Budget {
     pub fn work(&mut self, bytes: usize) -> Result<(), Fault> {
         self.spent = self.spent.saturating_add(bytes);
         let what = if self.spent > WORK {
-            "the template goes through more than 16 MiB; do less with large values"
+            "the template goes through more than 16 MiB; do less with large values, or shorten its loops"
         } else if self.spent > self.room {
-            "this template and those before it go through more than 64 MiB together; do less with large values, or divide them between several objects"
+            "this template and those before it go through more than 64 MiB together; do less with large values, shorten loops, or divide them between several objects"
         } else {
             return Ok(());
         };
         Err(Fault::Bound { what })
+    }
+
+    /// An expression that names so many fields.
+    pub fn expression(&mut self, fields: usize) -> Result<(), Fault> {
+        self.work(fields.saturating_add(1).saturating_mul(EXPRESSION))
+    }
+
+    /// Walking past so many variables.
+    pub fn variables(&mut self, passed: usize) -> Result<(), Fault> {
+        self.work(passed.saturating_mul(VARIABLE))
     }
 
     /// Going through a value.

@@ -1,5 +1,7 @@
 //! What is wrong with a template whatever the values are, found before anything is asked of Vault.
 
+use std::collections::HashMap;
+
 use gotmpl::parse::{BranchNode, CommandNode, Expr, ListNode, Node, PipeNode, Pos};
 
 use super::Parsed;
@@ -12,7 +14,7 @@ pub fn check(parsed: &Parsed) -> Result<(), TemplateError> {
     bodies.into_iter().try_for_each(|body| {
         let mut check = Check {
             parsed,
-            variables: vec!["$"],
+            variables: Scope::default(),
         };
         check.list(body, false)
     })
@@ -21,7 +23,34 @@ pub fn check(parsed: &Parsed) -> Result<(), TemplateError> {
 struct Check<'t> {
     parsed: &'t Parsed,
     /// Those that are declared at this place. A template in the text sees none of those outside of it.
-    variables: Vec<&'t str>,
+    variables: Scope<'t>,
+}
+
+/// Variables in the order of their declaration, and each one's number: a text may declare and use thousands.
+#[derive(Default)]
+struct Scope<'t> {
+    order: Vec<&'t str>,
+    numbers: HashMap<&'t str, usize>,
+}
+
+impl<'t> Scope<'t> {
+    fn declare(&mut self, name: &'t str) {
+        self.order.push(name);
+        *self.numbers.entry(name).or_default() += 1;
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        name == "$" || self.numbers.get(name).is_some_and(|number| *number > 0)
+    }
+
+    /// Forgets those after the first so many.
+    fn leave(&mut self, outer: usize) {
+        for name in self.order.drain(outer..) {
+            if let Some(number) = self.numbers.get_mut(name) {
+                *number -= 1;
+            }
+        }
+    }
 }
 
 type Checked = Result<(), TemplateError>;
@@ -58,16 +87,16 @@ impl<'t> Check<'t> {
 
     /// What is declared in a branch is gone after it, and what its body declares is not there in its else.
     fn branch(&mut self, branch: &'t BranchNode, body: bool, otherwise: bool) -> Checked {
-        let outer = self.variables.len();
+        let outer = self.variables.order.len();
         self.pipe(&branch.pipe)?;
-        let declared = self.variables.len();
+        let declared = self.variables.order.len();
         self.list(&branch.body, body)?;
-        self.variables.truncate(declared);
+        self.variables.leave(declared);
         let rest = match &branch.else_body {
             Some(body) => self.list(body, otherwise),
             None => Ok(()),
         };
-        self.variables.truncate(outer);
+        self.variables.leave(outer);
         rest
     }
 
@@ -83,14 +112,14 @@ impl<'t> Check<'t> {
             if pipe.is_assign {
                 self.variable(pipe.pos, name)?;
             } else {
-                self.variables.push(name);
+                self.variables.declare(name);
             }
         }
         Ok(())
     }
 
     fn variable(&self, pos: Pos, name: &str) -> Checked {
-        if self.variables.contains(&name) {
+        if self.variables.knows(name) {
             return Ok(());
         }
         let name = name.to_owned();

@@ -236,12 +236,10 @@ impl<'t> Run<'t> {
     }
 
     fn assign(&mut self, name: &SmolStr, value: Value, pos: Pos) -> Outcome<()> {
-        let known = self.variables.iter_mut().rev();
-        let Some((_, slot)) = known.into_iter().find(|(known, _)| known == name) else {
-            let name = name.to_string();
-            return self.fail(pos, Fault::UnknownVariable { name });
-        };
-        *slot = value;
+        let index = self.variable(name, pos)?;
+        if let Some((_, slot)) = self.variables.get_mut(index) {
+            *slot = value;
+        }
         Ok(())
     }
 
@@ -268,18 +266,34 @@ impl<'t> Run<'t> {
         }
     }
 
+    /// Where the youngest variable of that name is. Each one that is younger is walked past.
+    fn variable(&mut self, name: &SmolStr, pos: Pos) -> Outcome<usize> {
+        let found = self.variables.iter().rposition(|(known, _)| known == name);
+        let Some(index) = found else {
+            let name = name.to_string();
+            return self.fail(pos, Fault::UnknownVariable { name });
+        };
+        let passed = self.budget.variables(self.variables.len() - index);
+        self.at(pos, passed)?;
+        Ok(index)
+    }
+
     fn expression(&mut self, expression: &Expr, dot: &Value) -> Outcome<Value> {
+        let fields = match expression {
+            Expr::Field(_, fields) | Expr::Variable(_, _, fields) | Expr::Chain(_, _, fields) => {
+                fields.len()
+            }
+            _ => 0,
+        };
+        let counted = self.budget.expression(fields);
+        self.at(expression.pos(), counted)?;
         match expression {
             Expr::Dot(_) => Ok(dot.clone()),
             Expr::Field(pos, fields) => self.fields(*pos, dot.clone(), "", fields),
             Expr::Variable(pos, name, fields) => {
-                let known = self.variables.iter().rev();
-                let found = known.into_iter().find(|(known, _)| known == name);
-                let Some(value) = found.map(|(_, value)| value.clone()) else {
-                    let name = name.to_string();
-                    return self.fail(*pos, Fault::UnknownVariable { name });
-                };
-                self.fields(*pos, value, name, fields)
+                let index = self.variable(name, *pos)?;
+                let value = self.variables.get(index).map(|(_, value)| value.clone());
+                self.fields(*pos, value.unwrap_or(Value::Nil), name, fields)
             }
             Expr::Identifier(pos, name) => self.call((*pos, name), &[], dot, None),
             Expr::String(_, text) => Ok(Value::String(text.clone())),

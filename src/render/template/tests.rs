@@ -172,7 +172,17 @@ fn a_template_that_is_too_much_is_refused_and_always_in_the_same_way() {
     let wide = wide + r#"{{ define "t20" }}{{ end }}{{ template "t0" }}"#;
     let long = r#"{{ $x := "aaaaaaaaaaaaaaaa" }}{{ range 30 }}{{ $x = print $x $x }}{{ end }}"#;
     let deep = "{{ $x := list }}{{ range 5000 }}{{ $x = list $x }}{{ end }}";
+    let operands = format!(
+        "{{{{ range 9000 }}}}{{{{ and{} }}}}{{{{ end }}}}",
+        " 1".repeat(9000)
+    );
+    let declared = format!(
+        "{}{{{{ range 9000 }}}}{{{{ $ }}}}{{{{ end }}}}",
+        "{{ $a := 1 }}".repeat(1500)
+    );
     for (text, bound) in [
+        (operands.as_str(), "16 MiB"),
+        (declared.as_str(), "16 MiB"),
         ("{{ range 9000000000 }}{{ end }}", "100000 steps"),
         (
             "{{ range 90000 }}0123456789abcdef{{ end }}",

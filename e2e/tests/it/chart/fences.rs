@@ -40,6 +40,10 @@ async fn fenced(t: &Tenant) -> Result<Thief<'_>> {
         let attempts = [
             thief.token(&["elsewhere"], 600).await,
             thief.create("kubernetes.io/service-account-token").await,
+            // Of the policies that every ground has, this one is laxer.
+            thief
+                .patch_with("Secret", "probe", &dry, &Patch::Merge(&label()))
+                .await,
             thief
                 .patch_with("Deployment", "probe", &dry, &Patch::Merge(&patch))
                 .await,
@@ -139,8 +143,15 @@ fn refused(what: &str, outcome: Result<(), String>) -> Result<()> {
     Ok(())
 }
 
-/// A Deployment to see by whether the policies are in force.
+/// Our label, on a Secret of somebody else.
+fn label() -> Value {
+    json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "vaultbridge" } } })
+}
+
+/// A Deployment and a Secret to see by whether the policies are in force.
 async fn probe(t: &Tenant) -> Result<()> {
+    t.apply("{ kind: Secret, metadata: { name: probe } }")
+        .await?;
     workload(t, "Deployment", "probe", 0, &json!({}))
         .await
         .map(drop)
@@ -180,9 +191,7 @@ fn whoever_has_the_operators_token_touches_no_secret_of_others_and_makes_none_wi
             refused(kind, thief.create(kind).await)?;
         }
         refused("deleted", thief.delete("theirs").await)?;
-        let label =
-            json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "vaultbridge" } } });
-        refused("labelled", thief.patch("Secret", "theirs", &label).await)?;
+        refused("labelled", thief.patch("Secret", "theirs", &label()).await)?;
         for (what, data) in [("changed", json!("Zm9yZ2Vk")), ("taken out", Value::Null)] {
             let change = json!({ "data": { "theirs": data } });
             refused(what, thief.patch("Secret", "theirs", &change).await)?;

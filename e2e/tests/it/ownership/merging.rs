@@ -381,6 +381,41 @@ fn a_key_that_others_apply_with_the_same_value_is_shared_and_stays_when_they_let
 }
 
 #[test]
+fn a_key_that_others_apply_as_text_is_theirs_as_well_and_not_overwritten() -> Result<()> {
+    run(async |t| {
+        t.put(
+            "one",
+            json!({ "password": "the same here", "other": "ours alone" }),
+        )
+        .await?;
+        let text = |password: &str| json!({ "stringData": { "password": password } });
+        apply_as(t, "helm", &text("the same here")).await?;
+        merging(t, "one", "Merge", "").await?;
+        t.ready("one").await?;
+        t.put(
+            "one",
+            json!({ "password": "changed there", "other": "ours alone" }),
+        )
+        .await?;
+        let words = ["key password is set by helm"];
+        t.complains_with("one", "SecretConflict", &words).await?;
+        assert_eq!(t.secret("app").await?.text("password")?, "the same here");
+        apply_as(t, "helm", &text("changed there")).await?;
+        t.ready("one").await?;
+        apply_as(t, "helm", &text("theirs since then")).await?;
+        t.complains_with("one", "SecretConflict", &words).await?;
+        let secret = t.secret("app").await?;
+        assert_eq!(secret.text("password")?, "theirs since then");
+        t.delete("VaultSecret", "one").await?;
+        t.wait_gone("VaultSecret", "one").await?;
+        let secret = t.secret("app").await?;
+        assert_eq!(secret.keys(), ["password"]);
+        assert_eq!(secret.text("password")?, "theirs since then");
+        Ok(())
+    })
+}
+
+#[test]
 fn the_owner_of_a_whole_secret_and_those_who_merge_keep_off_each_other() -> Result<()> {
     run(async |t| {
         t.put("whole", json!({ "password": "of the whole" }))

@@ -1,5 +1,6 @@
 //! Dicts. None is ever changed: each function makes another one, and the names are in their order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gotmpl::Value;
@@ -77,11 +78,11 @@ fn keys(a: &mut Args<'_>) -> Result<Value, Fault> {
 
 fn chosen(a: &Args<'_>, wanted: bool) -> Result<Value, Fault> {
     let mut members = a.dict(0)?.clone();
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     for index in 1..a.all().len() {
-        names.push(a.text(index)?);
+        names.insert(a.text(index)?);
     }
-    members.retain(|name, _| names.contains(&&**name) == wanted);
+    members.retain(|name, _| names.contains(&**name) == wanted);
     dict(members)
 }
 

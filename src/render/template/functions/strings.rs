@@ -1,5 +1,7 @@
 //! Texts: cut, trimmed, joined, looked at.
 
+use std::collections::BTreeSet;
+
 use gotmpl::Value;
 
 use super::super::budget::fits;
@@ -220,7 +222,9 @@ fn present<'a>(a: &Args<'a>) -> impl Iterator<Item = &'a Value> + use<'a> {
 
 fn cut(a: &Args<'_>) -> Result<Value, Fault> {
     let (characters, text) = (a.text(0)?, a.text(1)?);
-    made(text.trim_matches(|c| characters.contains(c)))
+    // As a set: both are as long as somebody wants.
+    let characters: BTreeSet<char> = characters.chars().collect();
+    made(text.trim_matches(|c| characters.contains(&c)))
 }
 
 fn repeat(a: &mut Args<'_>) -> Result<Value, Fault> {
