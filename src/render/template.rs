@@ -18,24 +18,31 @@ mod value;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gotmpl::Value;
 use gotmpl::parse::{DefineNode, ListNode, Node, Parser, Pos};
 
 use super::mapping::Sources;
+use super::sound::Sound;
 use crate::sensitive::{SecretBytes, SecretJson};
 pub use error::{Fault, TemplateError};
 use run::Run;
 use value::Dict;
 
-/// A template that was read and found to be one.
+/// A template that was found to be one. It is read when it is carried out: most passes over an object carry out nothing, and texts are long.
 #[derive(Clone)]
-pub struct Template(Arc<Parsed>);
+pub struct Template {
+    text: Arc<str>,
+    delimiters: [Arc<str>; 2],
+    parsed: OnceLock<Arc<Parsed>>,
+}
+
+/// Which templates are known to be some.
+static SOUND: Sound<()> = Sound::new();
 
 struct Parsed {
     text: String,
-    delimiters: [String; 2],
     main: ListNode,
     defines: BTreeMap<String, ListNode>,
 }
@@ -52,24 +59,24 @@ impl Template {
     /// arguments.
     pub fn parse(text: &str, delimiters: Option<[&str; 2]>) -> Result<Self, TemplateError> {
         let [left, right] = delimiters.unwrap_or(["{{", "}}"]);
-        let (main, defines) = read(text, left, right)?;
-        let mut parsed = Parsed {
-            text: text.to_owned(),
-            delimiters: [left.to_owned(), right.to_owned()],
-            main,
-            defines: BTreeMap::new(),
+        let template = Self {
+            text: text.into(),
+            delimiters: [left.into(), right.into()],
+            parsed: OnceLock::new(),
         };
-        for define in defines {
-            let name = define.name.to_string();
-            let empty = define.body.is_empty_tree();
-            if parsed.defines.contains_key(&name) && !empty {
-                let words = "this template is defined a second time".to_owned();
-                return Err(parsed.at(define.pos, Fault::Syntax { words }));
-            }
-            parsed.defines.entry(name).or_insert(define.body);
+        let wording = [left, right, text].map(str::to_owned);
+        SOUND.check(&[&wording], || template.parsed().map(drop))?;
+        Ok(template)
+    }
+
+    /// What the text says.
+    fn parsed(&self) -> Result<Arc<Parsed>, TemplateError> {
+        if let Some(parsed) = self.parsed.get() {
+            return Ok(parsed.clone());
         }
-        check::check(&parsed)?;
-        Ok(Self(Arc::new(parsed)))
+        let [left, right] = &self.delimiters;
+        let parsed = Arc::new(Parsed::read(&self.text, left, right)?);
+        Ok(self.parsed.get_or_init(|| parsed).clone())
     }
 
     /// What carrying it out may cost, in bytes gone through. What goes through its text once costs that; whoever loops, repeats, matches or
@@ -79,7 +86,7 @@ impl Template {
             "range", "template", "repeat", "until", "seq", "regex", "ndent", "p12", "kcs12",
             "KCS12",
         ];
-        let text = &self.0.text;
+        let text = &self.text;
         if long.iter().any(|word| text.contains(word)) {
             budget::WORK
         } else {
@@ -90,7 +97,8 @@ impl Template {
 
     /// Carries the template out.
     pub fn render(&self, context: &Context) -> Result<SecretBytes, TemplateError> {
-        let run = Run::new(&self.0, &context.sources, context.room.get());
+        let parsed = self.parsed()?;
+        let run = Run::new(&parsed, &context.sources, context.room.get());
         let (made, room) = run.whole();
         context.room.set(room);
         made
@@ -128,6 +136,26 @@ fn without_null(source: Option<Value>) -> Value {
 }
 
 impl Parsed {
+    fn read(text: &str, left: &str, right: &str) -> Result<Self, TemplateError> {
+        let (main, defines) = read(text, left, right)?;
+        let mut parsed = Self {
+            text: text.to_owned(),
+            main,
+            defines: BTreeMap::new(),
+        };
+        for define in defines {
+            let name = define.name.to_string();
+            let empty = define.body.is_empty_tree();
+            if parsed.defines.contains_key(&name) && !empty {
+                let words = "this template is defined a second time".to_owned();
+                return Err(parsed.at(define.pos, Fault::Syntax { words }));
+            }
+            parsed.defines.entry(name).or_insert(define.body);
+        }
+        check::check(&parsed)?;
+        Ok(parsed)
+    }
+
     /// An error at that place.
     fn at(&self, pos: Pos, fault: Fault) -> TemplateError {
         let before = self.text.get(..pos.offset).unwrap_or(&self.text);
@@ -185,7 +213,7 @@ fn syntax(error: &gotmpl::TemplateError) -> TemplateError {
 
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
-        (&self.0.text, &self.0.delimiters) == (&other.0.text, &other.0.delimiters)
+        (&self.text, &self.delimiters) == (&other.text, &other.delimiters)
     }
 }
 
@@ -193,7 +221,7 @@ impl Eq for Template {}
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Template").field(&self.0.text).finish()
+        f.debug_tuple("Template").field(&self.text).finish()
     }
 }
 
