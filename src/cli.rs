@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod crd;
+mod log_level;
 mod render;
 mod run;
 
@@ -23,6 +24,7 @@ enum Command {
     Run(run::Run),
     Render(render::Render),
     Crd(crd::Crd),
+    LogLevel(log_level::LogLevel),
 }
 
 impl Cli {
@@ -31,6 +33,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute().map(|()| ExitCode::SUCCESS),
             Command::Render(render) => render.execute(),
+            Command::LogLevel(level) => level.execute().map(|()| ExitCode::SUCCESS),
             Command::Crd(crd) => crd.execute().map(|()| ExitCode::SUCCESS),
         }
     }

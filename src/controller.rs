@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
@@ -47,20 +48,27 @@ pub async fn run_secrets(
         context.clone(),
         listed,
         (index_secret, secret_gone),
-    )
-    .map(|key| object_ref(&key));
-    let woken = receive(wakes).map(|key| object_ref(&key));
+    );
+    let woken = receive(wakes);
+    let due = context.clone();
     let queue = stream::select(own, woken)
-        .map(Ok::<_, std::convert::Infallible>)
+        .inspect(move |key| due.queue.wants(key, due.clock.deadline(Duration::ZERO)))
+        .map(|key| Ok::<_, std::convert::Infallible>(object_ref(&key)))
         .take_until(until(shutdown));
     let config = Config::default().concurrency(concurrency);
     let shares = Shares::new(concurrency, context.wake.clone());
     applier(
         |object, context| {
-            let place = shares.admit(&Key::of(object.meta()));
+            let key = Key::of(object.meta());
+            let place = shares.admit(&key);
             Box::pin(async move {
                 match place {
-                    Some(_place) => reconcile::reconcile(object, context).await,
+                    Some(_place) => {
+                        timed(&key, &context.clone(), || {
+                            reconcile::reconcile(object, context)
+                        })
+                        .await
+                    }
                     None => Ok(Action::await_change()),
                 }
             })
@@ -78,6 +86,16 @@ pub async fn run_secrets(
         }
     })
     .await;
+}
+
+/// A pass, with how long the object waited for it and how long it took.
+async fn timed<F: Future>(key: &Key, context: &Context, pass: impl FnOnce() -> F) -> F::Output {
+    let begin = context.clock.deadline(Duration::ZERO);
+    context.metrics.waited(context.queue.begins(key, begin));
+    let output = pass().await;
+    let end = context.clock.deadline(Duration::ZERO);
+    context.metrics.took(end.saturating_duration_since(begin));
+    output
 }
 
 /// Runs passes over VaultConnections until `shutdown`.

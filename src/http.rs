@@ -141,7 +141,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health {
-            metrics: Metrics::new(),
+            metrics: Metrics::new(true),
             standing: watch::channel(Standing::Working).1,
         };
         tokio::spawn(accept(listener, router(health), limits));

@@ -5,6 +5,7 @@
 //! else, and [`render`], [`record`], [`seal`] and [`schedule`] are pure. `ARCHITECTURE.md` has the map and the rules.
 
 pub mod api;
+pub mod backstage;
 pub mod cli;
 pub mod cluster;
 pub mod connections;
@@ -21,6 +22,7 @@ pub mod metrics;
 pub mod minting;
 pub mod objects;
 pub mod preview;
+pub mod queue;
 pub mod reconcile;
 pub mod record;
 pub mod render;

@@ -1,7 +1,9 @@
 //! Metrics, in the OpenMetrics text format.
 //!
-//! Labels are bounded: reasons and outcomes are closed lists, connections are few. The two families that name objects
-//! grow with the number of VaultSecrets and forget an object with it.
+//! Labels are bounded: reasons and outcomes are closed lists, connections are few. The families that name objects
+//! grow with the number of VaultSecrets, forget an object with it, and can be switched off.
+
+mod objects;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +16,20 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use self::objects::ObjectMetrics;
 use crate::api::{Reason, VaultSecretStatus};
 
 /// A request within one network takes milliseconds; one that waits for a database, or for a timeout, takes seconds.
 const DURATION_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+/// Most passes find nothing to do and take microseconds; one that logs in, reads and writes takes tens of milliseconds; and no pass
+/// may take more than 150 s.
+const PASS_BUCKETS: [f64; 9] = [0.0005, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 150.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PassLabels {
@@ -37,81 +49,111 @@ struct ConnectionLabels {
     connection: String,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ObjectLabels {
-    namespace: String,
-    name: String,
-}
-
 /// All metrics. Cloning is cheap; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     passes: Family<PassLabels, Counter>,
+    pass_duration: Histogram,
+    queue_duration: Histogram,
+    queue_depth: Gauge,
     requests: Family<RequestLabels, Counter>,
     latency: Family<ConnectionLabels, Histogram>,
     connection_up: Family<ConnectionLabels, Gauge>,
+    connection_sealed: Family<ConnectionLabels, Gauge>,
+    connection_sessions: Family<ConnectionLabels, Gauge>,
     leader: Gauge,
-    ready: Family<ObjectLabels, Gauge>,
-    last_change: Family<ObjectLabels, Gauge>,
+    objects: ObjectMetrics,
 }
 
 impl Metrics {
-    /// Metrics that all start at nothing.
-    pub fn new() -> Self {
+    /// Metrics that all start at nothing. `each_object` says whether each VaultSecret has series of its own.
+    pub fn new(each_object: bool) -> Self {
         let mut registry = Registry::with_prefix("vaultbridge");
-        let passes = Family::default();
-        let requests = Family::default();
-        let latency = Family::new_with_constructor(
-            (|| Histogram::new(DURATION_BUCKETS)) as fn() -> Histogram,
-        );
-        let (connection_up, ready, last_change) =
-            (Family::default(), Family::default(), Family::default());
+        let build = Family::<BuildLabels, Gauge>::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&BuildLabels { version }).set(1);
+        registry.register("build_info", "1, with the version of the program", build);
+        let objects = ObjectMetrics::register(each_object, &mut registry);
+        let this = Self {
+            registry: Arc::default(),
+            passes: Family::default(),
+            pass_duration: Histogram::new(PASS_BUCKETS),
+            queue_duration: Histogram::new(PASS_BUCKETS),
+            queue_depth: Gauge::default(),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(
+                (|| Histogram::new(DURATION_BUCKETS)) as fn() -> Histogram,
+            ),
+            connection_up: Family::default(),
+            connection_sealed: Family::default(),
+            connection_sessions: Family::default(),
+            leader: Gauge::default(),
+            objects,
+        };
+        this.register_passes(&mut registry);
+        this.register_connections(&mut registry);
+        let leader = "1 if this instance leads; 0 if it stands by";
+        registry.register("leader", leader, this.leader.clone());
+        Self {
+            registry: Arc::new(registry),
+            ..this
+        }
+    }
+
+    fn register_passes(&self, registry: &mut Registry) {
         registry.register(
             "reconcile",
             "Passes over VaultSecrets by how they ended and why",
-            passes.clone(),
+            self.passes.clone(),
         );
+        registry.register(
+            "reconcile_duration_seconds",
+            "How long passes over VaultSecrets took",
+            self.pass_duration.clone(),
+        );
+        registry.register(
+            "queue_duration_seconds",
+            "How long VaultSecrets waited for their pass once it was due",
+            self.queue_duration.clone(),
+        );
+        registry.register(
+            "queue_depth",
+            "How many VaultSecrets are due and wait for their pass",
+            self.queue_depth.clone(),
+        );
+    }
+
+    fn register_connections(&self, registry: &mut Registry) {
         registry.register(
             "vault_requests",
             "Requests to Vault by connection, operation and outcome",
-            requests.clone(),
+            self.requests.clone(),
         );
         registry.register(
             "vault_request_duration_seconds",
             "How long requests to Vault took",
-            latency.clone(),
+            self.latency.clone(),
         );
-        let leader = Gauge::default();
-        registry.register(
-            "leader",
-            "1 if this instance leads; 0 if it stands by",
-            leader.clone(),
-        );
-        registry.register(
-            "connection_up",
-            "1 if the server of the VaultConnection answers and is unsealed",
-            connection_up.clone(),
-        );
-        registry.register(
-            "vaultsecret_ready",
-            "1 if the VaultSecret is ready",
-            ready.clone(),
-        );
-        registry.register(
-            "vaultsecret_last_change_timestamp_seconds",
-            "When the content of the Secret last changed",
-            last_change.clone(),
-        );
-        Self {
-            registry: Arc::new(registry),
-            passes,
-            requests,
-            latency,
-            connection_up,
-            leader,
-            ready,
-            last_change,
+        let families = [
+            (
+                "up",
+                "1 if the server of the VaultConnection answers and is unsealed",
+                &self.connection_up,
+            ),
+            (
+                "sealed",
+                "1 if the server of the VaultConnection answers that it is sealed",
+                &self.connection_sealed,
+            ),
+            (
+                "sessions",
+                "Vault tokens in memory that VaultSecrets share for reading",
+                &self.connection_sessions,
+            ),
+        ];
+        for (name, help, family) in families {
+            registry.register(format!("connection_{name}"), help, family.clone());
         }
     }
 
@@ -131,26 +173,33 @@ impl Metrics {
                 reason: reason.into().map_or("None", Reason::as_str),
             })
             .inc();
-        let labels = ObjectLabels {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
-        self.ready.get_or_create(&labels).set(i64::from(ready));
-        if let Some(time) = status.and_then(|status| status.last_change_time.as_ref()) {
-            self.last_change
-                .get_or_create(&labels)
-                .set(time.0.as_second());
-        }
+        self.objects.note(namespace, name, ready, status);
+    }
+
+    /// Notes how long a pass took.
+    pub fn took(&self, elapsed: Duration) {
+        self.pass_duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Notes how long an object waited for its pass.
+    pub fn waited(&self, elapsed: Duration) {
+        self.queue_duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Notes how many objects wait for their pass.
+    pub fn waiting(&self, objects: usize) {
+        self.queue_depth
+            .set(i64::try_from(objects).unwrap_or(i64::MAX));
     }
 
     /// Forgets an object that is gone.
     pub fn forget_object(&self, namespace: &str, name: &str) {
-        let labels = ObjectLabels {
-            namespace: namespace.into(),
-            name: name.into(),
-        };
-        self.ready.remove(&labels);
-        self.last_change.remove(&labels);
+        self.objects.forget(namespace, name);
+    }
+
+    /// Notes how many records there are of Vault sessions that outlive their object.
+    pub fn orphaned(&self, records: usize) {
+        self.objects.orphaned(records);
     }
 
     /// Notes whether this instance leads.
@@ -158,23 +207,34 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// Notes whether a server answers.
-    pub fn connection(&self, name: &str, up: bool) {
-        self.connection_up
-            .get_or_create(&ConnectionLabels {
-                connection: name.into(),
-            })
-            .set(i64::from(up));
+    /// Notes whether a server answers and is unsealed, and if not, whether that is because it is sealed.
+    pub fn connection(&self, name: &str, up: bool, sealed: bool) {
+        let labels = ConnectionLabels {
+            connection: name.into(),
+        };
+        self.connection_up.get_or_create(&labels).set(up.into());
+        let family = &self.connection_sealed;
+        family.get_or_create(&labels).set(sealed.into());
+    }
+
+    /// Notes how many Vault tokens are shared for reading at the server of that connection.
+    pub fn sessions(&self, name: &str, count: usize) {
+        let labels = ConnectionLabels {
+            connection: name.into(),
+        };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.connection_sessions.get_or_create(&labels).set(count);
     }
 
     /// Forgets a connection that is gone.
     pub fn forget_connection(&self, name: &str) {
-        self.connection_up.remove(&ConnectionLabels {
+        let labels = ConnectionLabels {
             connection: name.into(),
-        });
-        self.latency.remove(&ConnectionLabels {
-            connection: name.into(),
-        });
+        };
+        self.connection_up.remove(&labels);
+        self.connection_sealed.remove(&labels);
+        self.connection_sessions.remove(&labels);
+        self.latency.remove(&labels);
     }
 
     /// Counts a request to the server of that connection.
@@ -205,11 +265,5 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }

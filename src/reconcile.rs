@@ -103,6 +103,7 @@ use crate::leadership::Tenure;
 use crate::metrics::Metrics;
 use crate::minting::Wish;
 use crate::objects::Objects;
+use crate::queue::Queue;
 use crate::seal::Keys;
 use crate::telemetry::Clock;
 use crate::vault::{Listings, Mounts, Reads, Sessions};
@@ -158,6 +159,8 @@ pub struct Context {
     pub wake_connection: mpsc::UnboundedSender<String>,
     /// How the operator was started.
     pub settings: Settings,
+    /// Who waits for a pass.
+    pub queue: Queue,
     /// When the operator started.
     pub started: Timestamp,
     /// For how long this instance leads.
@@ -172,6 +175,8 @@ pub struct Settings {
     pub namespace: String,
     /// Whether VaultConnections may use plain http.
     pub allow_plain_http: bool,
+    /// What a reason's word is appended to for a link to what to do about it.
+    pub runbooks: Option<Arc<str>>,
 }
 
 /// One pass over one object. Whatever happens in it, the next one is scheduled, and nobody else is disturbed: it is a task

@@ -2,6 +2,7 @@
 
 mod end;
 mod seat;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tower::limit::ConcurrencyLimitLayer;
 use tracing::{info, warn};
 
 use crate::api::{MANAGED_BY, MANAGER, VaultConnection};
+use crate::backstage;
 use crate::cluster::caches::{Change, Watches};
 use crate::cluster::election::{Candidate, Election};
 use crate::cluster::events::Events;
@@ -31,13 +33,15 @@ use crate::http::{self, Health};
 use crate::leadership::{Standing, Tenure};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::queue::Queue;
 use crate::reconcile::{self, Context, Housework, Memories, Orphans, Overlay, Settings};
 use crate::seal::Keys;
-use crate::telemetry::Clock;
+use crate::telemetry::{Clock, LogLevel};
 use crate::vault::{Listings, Mounts, Reads, Sessions};
 
 use self::end::{End, end};
 use self::seat::Seat;
+use self::upkeep::sweep;
 
 /// The Secret in the operator's namespace that holds the keys of the MACs.
 const KEY_SECRET: &str = "vaultbridge-keys";
@@ -59,19 +63,22 @@ const REQUESTS_AT_ONCE: usize = 32;
 /// How long the API server may keep silent within an answer. It ends a watch after less than 295 s by itself.
 const SILENCE: Duration = Duration::from_secs(310);
 
-/// How often values that nobody needs any more are wiped from memory.
-const SWEEP: Duration = Duration::from_secs(10);
-
 /// How the operator is started.
 pub struct Options {
     /// The operator's own namespace.
     pub namespace: String,
     /// Name of its pod, for events; `None` outside of one.
     pub instance: Option<String>,
+    /// Changes what is logged.
+    pub log_level: LogLevel,
     /// Where the HTTP server listens.
     pub http_address: SocketAddr,
     /// Whether VaultConnections may use plain http.
     pub allow_plain_http: bool,
+    /// Whether each VaultSecret has series of its own among the metrics.
+    pub object_metrics: bool,
+    /// What a reason's word is appended to for a link, in conditions, to what to do about it.
+    pub runbooks: Option<Arc<str>>,
     /// How many passes over VaultSecrets run at once.
     pub concurrency: u16,
     /// How it competes for the lead; `None` if it is alone for sure.
@@ -88,13 +95,14 @@ struct Wakes {
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let metrics = Metrics::new();
+    let metrics = Metrics::new(options.object_metrics);
     let (standing, told) = watch::channel(Standing::Starting);
     let health = Health {
         metrics: metrics.clone(),
         standing: told,
     };
     http::serve(options.http_address, health).await?;
+    backstage::listen(options.log_level.clone())?;
     let mut seat = seat(&options).await?;
     let (client, address) = client(seat.tenure()).await?;
     let start = begin(&client, &address, &mut seat, &standing, &options.namespace);
@@ -220,7 +228,9 @@ fn context(
         settings: Settings {
             namespace: options.namespace.clone(),
             allow_plain_http: options.allow_plain_http,
+            runbooks: options.runbooks.clone(),
         },
+        queue: Queue::default(),
         started: clock.now(),
         tenure,
         clock,
@@ -339,22 +349,6 @@ async fn keys(client: &Client, namespace: &str) -> anyhow::Result<Keys> {
     anyhow::bail!(
         "Secret {namespace}/{KEY_SECRET} vanishes as soon as it is made; find out who deletes it"
     )
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "memory is nobody's pass: what nobody asks for again would never be wiped"
-)]
-async fn sweep(context: Arc<Context>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    loop {
-        ticks.tick().await;
-        context.reads.sweep();
-        context.sessions.sweep();
-        context.listings.sweep();
-        context.mounts.sweep();
-        context.overlay.sweep();
-    }
 }
 
 struct Signals {

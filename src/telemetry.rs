@@ -2,8 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the clock is read here")]
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -39,20 +41,55 @@ impl Clock {
     }
 }
 
+/// Changes what is logged while the program runs.
+#[derive(Clone)]
+pub struct LogLevel {
+    now: Arc<Mutex<String>>,
+    install: Arc<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+}
+
+impl LogLevel {
+    /// What is logged now: a level, or directives.
+    pub fn get(&self) -> String {
+        self.lock().clone()
+    }
+
+    /// Logs as the text says from now on, and returns what it was. Fails as [`init`] does, and changes nothing then.
+    pub fn set(&self, text: &str) -> anyhow::Result<String> {
+        let filter = checked(text)?;
+        let mut now = self.lock();
+        anyhow::ensure!((self.install)(filter), "the log is closed");
+        Ok(std::mem::replace(&mut *now, text.to_owned()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Sends logs to standard error. `filter` is a level, or directives such as `info,vaultbridge::vault=debug`; what is said there of
 /// the libraries that talk too much is overruled, save for a directive that names a part inside one of them.
-pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = checked(filter)?;
+pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<LogLevel> {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(checked(filter).context("--log-level")?)
         .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(())
+    let install: Arc<dyn Fn(EnvFilter) -> bool + Send + Sync> = match format {
+        LogFormat::Text => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let builder = builder.with_ansi(is_terminal).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Arc::new(move |filter| handle.reload(filter).is_ok())
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Arc::new(move |filter| handle.reload(filter).is_ok())
+        }
+    };
+    let now = Arc::new(Mutex::new(filter.to_owned()));
+    Ok(LogLevel { now, install })
 }
 
 /// The filter that the text means. A bare word would pass for the name of a part of the program, which then logs everything,
@@ -71,6 +108,6 @@ fn checked(text: &str) -> anyhow::Result<EnvFilter> {
         },
     };
     anyhow::bail!(
-        "--log-level: {problem}; use error, warn, info, debug, trace, or directives such as info,vaultbridge::vault=debug"
+        "{problem}; use error, warn, info, debug, trace, or directives such as info,vaultbridge::vault=debug"
     )
 }

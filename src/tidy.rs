@@ -21,12 +21,12 @@ const LAYERS: &[(&str, &str)] = &[
     ("main", "cli"),
     (
         "cli",
-        "api cluster leadership preview run schedule sensitive telemetry",
+        "api backstage cluster leadership preview run schedule sensitive telemetry",
     ),
     ("preview", "api cluster reconcile sensitive vault"),
     (
         "run",
-        "api cluster connections controller holdings http leadership metrics objects reconcile retry schedule seal sensitive telemetry vault",
+        "api backstage cluster connections controller holdings http leadership metrics objects queue reconcile retry schedule seal sensitive telemetry vault",
     ),
     (
         "controller",
@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &str)] = &[
     ),
     (
         "reconcile",
-        "api cluster connections csr fault heavy holdings leadership lease metrics minting objects record render retry schedule seal sensitive telemetry vault",
+        "api cluster connections csr fault heavy holdings leadership lease metrics minting objects queue record render retry schedule seal sensitive telemetry vault",
     ),
     (
         "connections",
@@ -43,9 +43,11 @@ const LAYERS: &[(&str, &str)] = &[
     ("objects", "api cluster"),
     ("csr", "sensitive"),
     ("shares", "cluster"),
+    ("queue", "cluster"),
     ("vault", "heavy limit retry sensitive"),
     ("cluster", "api leadership retry sensitive"),
     ("http", "leadership metrics"),
+    ("backstage", "telemetry"),
     ("holdings", "lease sensitive"),
     ("metrics", "api"),
     ("record", "seal sensitive"),

@@ -44,7 +44,7 @@ pub static ETCD: Part = Part {
     own: None,
 };
 
-/// The control plane and its command line.
+/// The control plane, its command line, and what a node runs of it.
 pub static KUBERNETES: Part = Part {
     name: "kubernetes",
     pins: &["go.mod", "go.sum"],
@@ -53,10 +53,20 @@ pub static KUBERNETES: Part = Part {
             "k8s.io/kubernetes/cmd/kube-apiserver",
             "k8s.io/kubernetes/cmd/kube-controller-manager",
             "k8s.io/kubernetes/cmd/kubectl",
+            "k8s.io/kubernetes/cmd/kubelet",
+            "k8s.io/kubernetes/cmd/kube-scheduler",
+            "k8s.io/kubernetes/cmd/kube-proxy",
         ],
         ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3",
     },
-    programs: &["kube-apiserver", "kube-controller-manager", "kubectl"],
+    programs: &[
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kubectl",
+        "kubelet",
+        "kube-scheduler",
+        "kube-proxy",
+    ],
     own: None,
 };
 
@@ -81,6 +91,61 @@ pub static HELM: Part = Part {
         ldflags: "-s -w",
     },
     programs: &["helm"],
+    own: None,
+};
+
+/// What runs the containers of a real node, and connects them.
+pub static NODE: Part = Part {
+    name: "node",
+    pins: &["go.mod", "go.sum"],
+    recipe: Recipe::Go {
+        packages: &[
+            "github.com/containerd/containerd/v2/cmd/containerd",
+            "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            "github.com/containerd/containerd/v2/cmd/ctr",
+            "github.com/containernetworking/plugins/plugins/ipam/host-local",
+            "github.com/containernetworking/plugins/plugins/main/bridge",
+            "github.com/containernetworking/plugins/plugins/main/loopback",
+            "github.com/containernetworking/plugins/plugins/meta/portmap",
+        ],
+        ldflags: "-s -w",
+    },
+    programs: &[
+        "containerd",
+        "containerd-shim-runc-v2",
+        "ctr",
+        "host-local",
+        "bridge",
+        "loopback",
+        "portmap",
+    ],
+    own: None,
+};
+
+/// What starts a container.
+pub static RUNC: Part = Part {
+    name: "runc",
+    pins: &["go.mod", "go.sum", "build.sh"],
+    recipe: Recipe::GoScript {
+        script: "build.sh",
+        package: "github.com/opencontainers/runc",
+    },
+    programs: &["runc"],
+    own: None,
+};
+
+/// What people watch the operator with, and the tool that tests its rules.
+pub static PROMETHEUS: Part = Part {
+    name: "prometheus",
+    pins: &["go.mod", "go.sum"],
+    recipe: Recipe::Go {
+        packages: &[
+            "github.com/prometheus/prometheus/cmd/prometheus",
+            "github.com/prometheus/prometheus/cmd/promtool",
+        ],
+        ldflags: "-s -w",
+    },
+    programs: &["prometheus", "promtool"],
     own: None,
 };
 
@@ -163,15 +228,18 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 9] = [
+pub static ALL: [&Part; 12] = [
     &ETCD,
     &GOLDEN,
     &HELM,
     &KUBERNETES,
     &KWOK,
+    &NODE,
     &OPENBAO,
     &VAULT,
     &POSTGRES,
+    &PROMETHEUS,
+    &RUNC,
     &CARGO_DENY,
 ];
 

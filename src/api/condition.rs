@@ -37,6 +37,7 @@ impl Verdict {
         previous: &[Condition],
         generation: Option<i64>,
         now: Timestamp,
+        runbooks: Option<&str>,
     ) -> Condition {
         let status = match self.status {
             Some(true) => "True",
@@ -48,13 +49,23 @@ impl Verdict {
             type_: kind.into(),
             status: status.into(),
             reason: self.reason.as_str().into(),
-            message: truncate(&self.message, MAX_MESSAGE_BYTES),
+            message: told(&self.message, self.reason, runbooks),
             observed_generation: generation,
             last_transition_time: unchanged.map_or_else(
                 || whole_seconds(now),
                 |last| last.last_transition_time.clone(),
             ),
         }
+    }
+}
+
+/// A message as conditions have it: not too long, and where somebody may have to do something, with a link to what that is. `runbooks` is what
+/// the reason's word is appended to.
+pub fn told(message: &str, reason: Reason, runbooks: Option<&str>) -> String {
+    let message = truncate(message, MAX_MESSAGE_BYTES);
+    match runbooks.filter(|_| reason.is_trouble()) {
+        Some(runbooks) => format!("{message} ({runbooks}{reason})"),
+        None => message,
     }
 }
 
@@ -103,12 +114,26 @@ mod tests {
             Timestamp::from_second(1_000).unwrap(),
             Timestamp::from_second(2_000).unwrap(),
         );
-        let first = verdict(true, "one").condition(READY, &[], Some(1), early);
-        let second =
-            verdict(true, "two").condition(READY, std::slice::from_ref(&first), Some(2), late);
+        let first = verdict(true, "one").condition(READY, &[], Some(1), early, None);
+        let second = verdict(true, "two").condition(
+            READY,
+            std::slice::from_ref(&first),
+            Some(2),
+            late,
+            None,
+        );
         assert_eq!(second.last_transition_time, first.last_transition_time);
-        let third = verdict(false, "two").condition(READY, &[second], Some(2), late);
+        let third = verdict(false, "two").condition(READY, &[second], Some(2), late, None);
         assert_eq!(third.last_transition_time, whole_seconds(late));
+    }
+
+    #[test]
+    fn only_what_somebody_may_have_to_mend_has_a_link() {
+        let runbooks = Some("https://example.com/");
+        let sealed = told("vault is sealed", Reason::VaultSealed, runbooks);
+        assert_eq!(sealed, "vault is sealed (https://example.com/VaultSealed)");
+        assert_eq!(told("all is well", Reason::Synced, runbooks), "all is well");
+        assert_eq!(told("no", Reason::VaultSealed, None), "no");
     }
 
     #[test]

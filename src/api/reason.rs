@@ -119,6 +119,19 @@ impl Reason {
         Self::InternalError,
     ];
 
+    /// Whether somebody may have to do something about it.
+    pub fn is_trouble(self) -> bool {
+        let fine = [
+            Self::Synced,
+            Self::LoggedIn,
+            Self::Connected,
+            Self::Suspended,
+            Self::RolledOut,
+            Self::RollingOut,
+        ];
+        !fine.contains(&self)
+    }
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -58,6 +58,14 @@ pub struct Run {
     #[arg(long, env = "VAULTBRIDGE_ALLOW_PLAIN_HTTP")]
     allow_plain_http: bool,
 
+    /// Whether each VaultSecret has series of its own among the metrics: ready, last change, expiration, stale since. The sums over all are always there.
+    #[arg(long, env = "VAULTBRIDGE_OBJECT_METRICS", value_name = "BOOL", default_value = "true", action = clap::ArgAction::Set)]
+    object_metrics: bool,
+
+    /// Where people find what to do about a reason: an address that the reason's word is appended to. Conditions that tell of trouble then end with that link.
+    #[arg(long, env = "VAULTBRIDGE_RUNBOOK_URL", value_name = "URL", value_parser = runbooks)]
+    runbook_url: Option<String>,
+
     /// How many VaultSecrets are worked on at once, 1 to 1024.
     #[arg(long, env = "VAULTBRIDGE_CONCURRENCY", value_name = "NUMBER", default_value = "256", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -87,13 +95,16 @@ pub struct Run {
 impl Run {
     /// Runs until a signal ends it.
     pub fn execute(self) -> anyhow::Result<()> {
-        telemetry::init(&self.log_level, self.log_format)?;
+        let log_level = telemetry::init(&self.log_level, self.log_format)?;
         let candidate = self.candidate()?;
         let options = Options {
+            log_level,
             namespace: self.pod_namespace,
             instance: self.pod_name,
             http_address: self.http_address,
             allow_plain_http: self.allow_plain_http,
+            object_metrics: self.object_metrics,
+            runbooks: self.runbook_url.map(Into::into),
             concurrency: self.concurrency,
             candidate,
         };
@@ -128,6 +139,21 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Result<jiff::SignedDuration, _> = text.parse();
     let parsed = parsed.ok().and_then(|time| Duration::try_from(time).ok());
     parsed.ok_or_else(|| "must be a duration such as 15s".into())
+}
+
+/// An address that a word can be appended to, short enough for a message.
+fn runbooks(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_graphic());
+    let fits =
+        plain && text.len() <= 256 && (text.starts_with("https://") || text.starts_with("http://"));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "must be an address such as https://example.com/runbooks/, of at most 256 characters"
+                .into(),
+        )
+    }
 }
 
 fn namespace(text: &str) -> Result<String, String> {

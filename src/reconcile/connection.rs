@@ -174,7 +174,7 @@ async fn unusable(object: &VaultConnection, message: String, context: &Context) 
         message: message.clone(),
     };
     replace(&name, entry, context).await;
-    context.metrics.connection(&name, false);
+    context.metrics.connection(&name, false, false);
     let verdict = Verdict {
         status: Some(false),
         reason: Reason::InvalidSpec,
@@ -198,7 +198,7 @@ async fn undecodable(why: &str, object: &Guarded<VaultConnection>, context: &Con
     let message =
         format!("it cannot be read: {why}; compare the installed CRDs with the operator's version");
     warn!(connection = name, message, "VaultConnection not usable");
-    context.metrics.connection(&name, false);
+    context.metrics.connection(&name, false, false);
     let notice = Notice {
         warning: true,
         reason: Reason::InvalidSpec,
@@ -230,6 +230,9 @@ fn note(
     context: &Context,
 ) -> (Verdict, Duration) {
     let up = outage.is_none();
+    let sealed = outage
+        .as_ref()
+        .is_some_and(|outage| outage.reason == Reason::VaultSealed);
     let verdict = match &outage {
         None => Verdict {
             status: Some(true),
@@ -242,7 +245,7 @@ fn note(
             message: message.clone(),
         },
     };
-    context.metrics.connection(name, up);
+    context.metrics.connection(name, up, sealed);
     match connection.note(outage) {
         Some(News::Outage) => {
             let Verdict {

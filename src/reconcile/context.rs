@@ -71,6 +71,7 @@ impl Context {
         self.overlay.forget(uid);
         self.holdings.forget(uid);
         self.housework.forget(uid);
+        self.queue.forget(key);
         self.metrics.forget_object(&key.namespace, &key.name);
     }
 }

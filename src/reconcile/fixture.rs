@@ -75,6 +75,7 @@ pub fn fresh() -> Observed {
         memory: Memory::default(),
         tended: Tended::default(),
         rolled_out: true,
+        runbooks: None,
         started: at(NOW - 3600),
         now: at(NOW),
     }

@@ -55,6 +55,8 @@ pub struct Observed {
     pub tended: Tended,
     /// Whether everything that uses the Secret runs with what it holds now, or was waited for long enough. False if it is not the object's.
     pub rolled_out: bool,
+    /// What a reason's word is appended to for a link, in conditions, to what to do about it.
+    pub runbooks: Option<Arc<str>>,
     /// When the operator started.
     pub started: Timestamp,
     /// The one clock reading of this pass; one that issues reads it again for what it writes down, and for its report.
@@ -108,6 +110,7 @@ pub async fn observe(object: Arc<VaultSecret>, context: &Context) -> Observed {
         memory: context.memories.get(&uid),
         tended: Tended::default(),
         rolled_out: nothing_waits(&object, record.as_ref(), now),
+        runbooks: context.settings.runbooks.clone(),
         started: context.started,
         now,
         object,

@@ -208,6 +208,7 @@ pub async fn drain(context: &Context) {
             return;
         }
     };
+    context.metrics.orphaned(records.len());
     if records.is_empty() {
         orphans.done.store(written, Ordering::Relaxed);
     }

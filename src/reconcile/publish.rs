@@ -69,11 +69,11 @@ pub async fn publish(observed: &Observed, report: Report, context: &Context) -> 
     }
     let next =
         next.map(|time| Duration::try_from(time.duration_since(observed.now)).unwrap_or_default());
-    [next, pause]
-        .into_iter()
-        .flatten()
-        .min()
-        .map_or_else(Action::await_change, Action::requeue)
+    let next = [next, pause].into_iter().flatten().min();
+    if let Some(next) = next {
+        context.queue.wants(&key, context.clock.deadline(next));
+    }
+    next.map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The log has every failure, and a lasting one only once at its usual level.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_object_that_cannot_be_read_counts_as_not_ready_until_it_is_gone() {
-        let (objects, metrics) = (Objects::default(), Metrics::new());
+        let (objects, metrics) = (Objects::default(), Metrics::new(true));
         let key = Key::new("shop", "strange");
         let line = r#"vaultbridge_vaultsecret_ready{namespace="shop",name="strange"}"#;
         objects.set_unreadable(&key, true);

@@ -19,7 +19,7 @@ use super::status;
 use super::trigger::Trigger;
 use crate::api::Reason;
 use crate::api::VaultSecretStatus;
-use crate::api::condition::{MAX_MESSAGE_BYTES, READY, SYNCED, find, is_true, truncate};
+use crate::api::condition::{READY, SYNCED, find, is_true, told};
 use crate::cluster::events::Notice;
 use crate::connections::Entry;
 use crate::record::Record;
@@ -350,12 +350,17 @@ fn is_news(observed: &Observed, failed: &Failed) -> bool {
             && !failed.announced
             && !is_connections(observed, failed);
     }
-    let told = find(status::before(observed), SYNCED).is_some_and(|synced| {
+    let known = find(status::before(observed), SYNCED).is_some_and(|synced| {
         synced.reason == failure.reason.as_str()
-            && synced.message == truncate(&failure.message, MAX_MESSAGE_BYTES)
+            && synced.message
+                == told(
+                    &failure.message,
+                    failure.reason,
+                    observed.runbooks.as_deref(),
+                )
     });
     // No event can be written into a namespace that is being deleted.
-    !told && failure.reason != Reason::NamespaceTerminating
+    !known && failure.reason != Reason::NamespaceTerminating
 }
 
 #[cfg(test)]

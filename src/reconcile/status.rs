@@ -254,13 +254,16 @@ pub fn stale_time(
 fn conditions(observed: &Observed, verdicts: &[(&str, Verdict)]) -> Vec<Condition> {
     let before = before(observed);
     let generation = observed.object.metadata.generation;
+    let runbooks = observed.runbooks.as_deref();
     let one = |kind: &&str| {
         let verdict = verdicts
             .iter()
             .find(|(of, _)| of == kind)
             .map(|(_, verdict)| verdict);
         match verdict {
-            Some(verdict) => Some(verdict.condition(kind, before, generation, observed.now)),
+            Some(verdict) => {
+                Some(verdict.condition(kind, before, generation, observed.now, runbooks))
+            }
             None => find(before, kind).map(|condition| Condition {
                 observed_generation: generation,
                 ..condition.clone()

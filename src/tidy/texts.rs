@@ -11,7 +11,7 @@ use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
 use super::source::{Source, tree};
-use crate::api::condition::whole_seconds;
+use crate::api::condition::{SYNCED, Verdict, whole_seconds};
 use crate::api::{Reason, VaultSecretStatus, crd};
 use crate::cli::Cli;
 use crate::metrics::Metrics;
@@ -407,10 +407,18 @@ fn every_flag_and_every_metric_has_its_place_in_the_documentation() {
         .get_arguments()
         .filter_map(|flag| flag.get_env()?.to_str().map(str::to_owned))
         .collect();
-    assert_eq!(words.len(), 12, "a flag has no variable: {words:?}");
-    let metrics = Metrics::new();
+    assert_eq!(words.len(), 14, "a flag has no variable: {words:?}");
+    let metrics = Metrics::new(true);
+    let late = Verdict {
+        status: Some(false),
+        reason: Reason::VaultSealed,
+        message: String::new(),
+    };
+    let late = late.condition(SYNCED, &[], None, jiff::Timestamp::UNIX_EPOCH, None);
     let status = VaultSecretStatus {
         last_change_time: Some(whole_seconds(jiff::Timestamp::UNIX_EPOCH)),
+        conditions: vec![late],
+        expiration_time: Some(whole_seconds(jiff::Timestamp::UNIX_EPOCH)),
         ..VaultSecretStatus::default()
     };
     metrics.pass(
@@ -421,7 +429,8 @@ fn every_flag_and_every_metric_has_its_place_in_the_documentation() {
         true,
         Some(&status),
     );
-    metrics.connection("default", true);
+    metrics.connection("default", true, false);
+    metrics.sessions("default", 1);
     metrics.request("default", "read", "ok", Duration::from_millis(1));
     let text = metrics.print().unwrap();
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
@@ -432,8 +441,8 @@ fn every_flag_and_every_metric_has_its_place_in_the_documentation() {
     }));
     assert_eq!(
         words.len(),
-        19,
-        "twelve variables, seven metrics: {words:?}"
+        31,
+        "fourteen variables, seventeen metrics: {words:?}"
     );
     assert_eq!(unsaid(&words, &page), Vec::<String>::new());
 }

@@ -64,6 +64,11 @@ impl<K: Hash + Eq + Clone, S: Default, F> Flights<K, S, F> {
             .collect()
     }
 
+    /// How many keys are `chosen`.
+    pub(super) fn count(&self, chosen: impl Fn(&K) -> bool) -> usize {
+        self.lock().keys().filter(|key| chosen(key)).count()
+    }
+
     /// Forgets every key whose state is not to be `kept`, and all failures; passes over those that somebody is using right now.
     pub(super) fn sweep(&self, mut kept: impl FnMut(&K, &mut S) -> bool) {
         self.lock().retain(|key, cell| {

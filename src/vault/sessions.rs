@@ -237,6 +237,12 @@ impl<J: Clone> Sessions<J> {
         .await
     }
 
+    /// How many identities have a token at the server of that connection.
+    pub fn count(&self, connection: &str) -> usize {
+        self.flights
+            .count(|identity| identity.connection == connection)
+    }
+
     /// Forgets the sessions whose tokens have expired.
     pub fn sweep(&self) {
         let now = clock::now();

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::account::Account;
 
 /// The oldest Go that can build the parts.
-const GO: (u32, u32) = (1, 26);
+const GO: (u32, u32, u32) = (1, 26, 7);
 
 /// The oldest Python whose pip understands the pins.
 const PYTHON: (u32, u32) = (3, 9);
@@ -52,7 +52,10 @@ pub(super) fn check() -> Result<()> {
 /// The machine's own Go, when it is new enough. Where it is not, one comes from a wheel.
 pub(super) fn go() -> Option<PathBuf> {
     let text = first_line("go", &["env", "GOVERSION"])?;
-    let found = version(text.strip_prefix("go")?)?;
+    let text = text.strip_prefix("go")?;
+    let (major, minor) = version(text)?;
+    let patch = text.split('.').nth(2).and_then(|patch| patch.parse().ok());
+    let found = (major, minor, patch.unwrap_or(0));
     let root = first_line("go", &["env", "GOROOT"])?;
     (found >= GO)
         .then(|| Path::new(&root).join("bin/go"))

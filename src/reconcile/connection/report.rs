@@ -32,7 +32,8 @@ pub async fn publish(
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let before = object.status.clone().unwrap_or_default();
     let now = context.clock.now();
-    let status = next_status(object, &before, verdict, health, now);
+    let runbooks = context.settings.runbooks.as_deref();
+    let status = next_status(object, &before, verdict, health, now, runbooks);
     // What an earlier process wrote last, and when, is not known: it may have been just before this one started.
     let told = context.connections.last_told(name);
     let rested = has_rested(told.unwrap_or(context.started), now);
@@ -126,6 +127,7 @@ fn next_status(
     verdict: &Verdict,
     health: Option<&Health>,
     now: Timestamp,
+    runbooks: Option<&str>,
 ) -> VaultConnectionStatus {
     let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     VaultConnectionStatus {
@@ -142,6 +144,7 @@ fn next_status(
             &before.conditions,
             object.metadata.generation,
             now,
+            runbooks,
         )],
     }
 }
@@ -164,7 +167,7 @@ mod tests {
             message: message.into(),
         };
         let status = |before: &VaultConnectionStatus, verdict: &Verdict| {
-            next_status(&object, before, verdict, None, Timestamp::UNIX_EPOCH)
+            next_status(&object, before, verdict, None, Timestamp::UNIX_EPOCH, None)
         };
         let refused = verdict(Reason::VaultUnavailable, "connection refused");
         let before = status(&VaultConnectionStatus::default(), &refused);

@@ -341,9 +341,9 @@ fn replaced(observed: &Observed, told: &Told) -> Option<Timestamp> {
 fn with_told(observed: &Observed, status: VaultSecretStatus, told: Told) -> VaultSecretStatus {
     let generation = observed.object.metadata.generation;
     let all = status.conditions.as_slice();
-    let condition = told
-        .verdict
-        .condition(ROLLED_OUT, all, generation, observed.now);
+    let runbooks = observed.runbooks.as_deref();
+    let verdict = &told.verdict;
+    let condition = verdict.condition(ROLLED_OUT, all, generation, observed.now, runbooks);
     let mut conditions = without(status.conditions);
     conditions.push(condition);
     VaultSecretStatus {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
+use vaultbridge_e2e::program::call;
 use vaultbridge_e2e::wait::{SOON, until};
-use vaultbridge_e2e::{GroundOptions, run, run_alone};
+use vaultbridge_e2e::{GroundOptions, Tenant, run, run_alone};
 
 /// Reads the text as a strict reader of metrics would, and returns the names of its families. Fails on whatever is not in form.
 fn families(text: &str) -> Result<BTreeSet<String>> {
@@ -53,6 +54,12 @@ fn the_metrics_are_openmetrics_and_count_what_the_product_promises() -> Result<(
         let text = answer.text().await?;
         let families = families(&text).with_context(|| text.clone())?;
         for family in [
+            "vaultbridge_build_info",
+            "vaultbridge_connection_sealed",
+            "vaultbridge_leases",
+            "vaultbridge_queue_duration_seconds",
+            "vaultbridge_reconcile_duration_seconds",
+            "vaultbridge_vaultsecrets",
             "vaultbridge_reconcile",
             "vaultbridge_vault_requests",
             "vaultbridge_vault_request_duration_seconds",
@@ -124,6 +131,43 @@ fn an_idle_operator_logs_nothing() -> Result<()> {
             "it has nothing to tell, and tells {lines:?}"
         );
         Ok(())
+    })
+}
+
+#[test]
+fn what_it_logs_can_be_changed_while_it_runs() -> Result<()> {
+    run_alone(&GroundOptions::default(), async |t| {
+        let pid = t.operator()?.service().id()?.to_string();
+        let level = async |args: &[&str]| {
+            let args = [&["log-level", "--pid", &pid], args].concat();
+            call::<&str>(&args, &[]).await
+        };
+        let written = |t: &Tenant| -> Result<usize> {
+            let log = t.operator()?.log()?;
+            Ok(log.matches("Secret written").count())
+        };
+        t.app("loud", "first password", "10m").await?;
+        let before = level(&[]).await?.output;
+        let quiet = level(&["warn"]).await?;
+        ensure!(quiet.code == Some(0), "{quiet:?}");
+        let told = format!("warn (it was {})", before.trim());
+        assert_eq!(quiet.output.trim(), told);
+
+        let seen = written(t)?;
+        ensure!(seen > 0, "the first Secret is not in the log");
+        t.app("quiet", "first password", "10m").await?;
+        assert_eq!(written(t)?, seen, "{}", t.operator()?.log_tail(20));
+
+        let wrong = level(&["loud"]).await?;
+        assert_eq!(wrong.code, Some(1), "{wrong:?}");
+        ensure!(wrong.output.contains("\"loud\" is no level"), "{wrong:?}");
+        assert_eq!(level(&[]).await?.output.trim(), "warn");
+        level(&[before.trim()]).await?;
+        t.app("again", "first password", "10m").await?;
+        until("the third Secret in the log", SOON, async || {
+            Ok((written(t)? > seen).then_some(()))
+        })
+        .await
     })
 }
 
