@@ -13,6 +13,7 @@ pub mod handover;
 pub mod managed_fields;
 pub mod parts;
 pub mod patience;
+pub mod reach;
 pub mod references;
 pub mod secret_meta;
 pub mod secrets;

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
@@ -21,8 +21,9 @@ use tracing::{debug, warn};
 
 use crate::api::vault_connection::CaBundleKind;
 use crate::api::{VaultConnection, VaultSecret};
-use crate::cluster::caches::{Change, how_to_list, pauses};
+use crate::cluster::caches::{Change, how_to_list};
 use crate::cluster::patience::in_time;
+use crate::cluster::reach::{Reach, watch_all};
 use crate::cluster::{Guarded, Key, WriteError};
 use crate::objects::Rival;
 use crate::reconcile::{self, Context};
@@ -41,9 +42,9 @@ pub async fn run_secrets(
     shutdown: watch::Receiver<bool>,
 ) {
     let store = writer.as_reader();
-    let api = Api::<Guarded<VaultSecret>>::all(context.client.clone());
+    let apis = context.settings.reach.apis(&context.client);
     let own = objects(
-        api,
+        apis,
         writer,
         context.clone(),
         listed,
@@ -107,9 +108,9 @@ pub async fn run_connections(
     shutdown: watch::Receiver<bool>,
 ) {
     let store = writer.as_reader();
-    let api = Api::<Guarded<VaultConnection>>::all(context.client.clone());
+    let api = Api::all(context.client.clone());
     let own = objects(
-        api,
+        vec![api],
         writer,
         context.clone(),
         listed,
@@ -204,7 +205,7 @@ where
 
 /// Follows the watch of a kind: keeps the store and the indexes, and yields the objects that need a pass.
 fn objects<K>(
-    api: Api<Guarded<K>>,
+    apis: Vec<Api<Guarded<K>>>,
     writer: Writer<Guarded<K>>,
     context: Arc<Context>,
     listed: watch::Sender<bool>,
@@ -222,18 +223,16 @@ where
         known: HashSet::new(),
         fresh: HashSet::new(),
     };
-    watcher(api, how_to_list())
-        .backoff(pauses())
-        .flat_map(move |event| {
-            let touched = match event {
-                Ok(event) => follower.take_in(&event),
-                Err(error) => {
-                    warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
-                    Vec::new()
-                }
-            };
-            stream::iter(touched)
-        })
+    watch_all(apis, &how_to_list(), Guarded::clone).flat_map(move |event| {
+        let touched = match event {
+            Ok(event) => follower.take_in(&event),
+            Err(error) => {
+                warn!(kind = %K::kind(&()), %error, "watch interrupted, starting it again");
+                Vec::new()
+            }
+        };
+        stream::iter(touched)
+    })
 }
 
 impl<K> Follower<K>
@@ -345,14 +344,30 @@ async fn until(mut shutdown: watch::Receiver<bool>) {
 }
 
 /// Whether the API server answers and our kinds are known to it: told at the start rather than by watches that fail for ever.
-pub async fn check_api(client: &Client, address: &str) -> anyhow::Result<()> {
+///
+/// Where it looks at some namespaces only, one of them is enough: the others may be gone, or come.
+pub async fn check_api(client: &Client, reach: &Reach, address: &str) -> anyhow::Result<()> {
     let one = kube::api::ListParams::default().limit(1);
-    let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
-    let namespaces = in_time(namespaces.list_metadata(&one)).await;
-    namespaces.map_err(|error| hint("Namespace", error, address))?;
-    let secrets = Api::<Guarded<VaultSecret>>::all(client.clone());
-    let secrets = in_time(secrets.list_metadata(&one)).await;
-    secrets.map_err(|error| hint("VaultSecret", error, address))?;
+    if *reach == Reach::Cluster {
+        let namespaces = Api::<kube::core::PartialObjectMeta<Namespace>>::all(client.clone());
+        let namespaces = in_time(namespaces.list_metadata(&one)).await;
+        namespaces.map_err(|error| hint("Namespace", error, address))?;
+    }
+    let mut refused = None;
+    let apis = reach.apis::<Guarded<VaultSecret>>(client);
+    let asked = apis.len();
+    let mut listed = 0;
+    for secrets in apis {
+        match in_time(secrets.list_metadata(&one)).await {
+            Ok(_) => listed += 1,
+            Err(error) => refused = Some(hint("VaultSecret", error, address)),
+        }
+    }
+    match refused {
+        Some(refused) if listed == 0 => return Err(refused),
+        Some(refused) => warn!(asked, listed, %refused, "some namespaces cannot be looked at"),
+        None => {}
+    }
     let connections = Api::<Guarded<VaultConnection>>::all(client.clone());
     let connections = in_time(connections.list_metadata(&one)).await;
     connections.map_err(|error| hint("VaultConnection", error, address))?;

@@ -94,6 +94,7 @@ use self::tended::Tended;
 use self::trigger::Trigger;
 use crate::api::{Reason, VaultConnection, VaultSecret};
 use crate::cluster::events::Events;
+use crate::cluster::reach::Reach;
 use crate::cluster::tokens::TokenError;
 use crate::cluster::{Caches, Guarded, Key};
 use crate::connections::Connections;
@@ -173,6 +174,8 @@ pub struct Context {
 pub struct Settings {
     /// The operator's own namespace, where certificates and its keys are.
     pub namespace: String,
+    /// Where the operator looks for VaultSecrets.
+    pub reach: Reach,
     /// Whether VaultConnections may use plain http.
     pub allow_plain_http: bool,
     /// What a reason's word is appended to for a link to what to do about it.

@@ -24,6 +24,7 @@ use crate::cluster::caches::{Change, Watches};
 use crate::cluster::election::{Candidate, Election};
 use crate::cluster::events::Events;
 use crate::cluster::gate::GateLayer;
+use crate::cluster::reach::Reach;
 use crate::cluster::secrets::SecretWrite;
 use crate::cluster::{Caches, Guarded, Key, WriteError, references, secrets};
 use crate::connections::Connections;
@@ -67,6 +68,8 @@ const SILENCE: Duration = Duration::from_secs(310);
 pub struct Options {
     /// The operator's own namespace.
     pub namespace: String,
+    /// Where it looks for VaultSecrets.
+    pub reach: Reach,
     /// Name of its pod, for events; `None` outside of one.
     pub instance: Option<String>,
     /// Changes what is logged.
@@ -105,7 +108,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     backstage::listen(options.log_level.clone())?;
     let mut seat = seat(&options).await?;
     let (client, address) = client(seat.tenure()).await?;
-    let start = begin(&client, &address, &mut seat, &standing, &options.namespace);
+    let start = begin(&client, &address, &mut seat, &standing, &options);
     let Some(begun) = unless_asked(signals.next(), start).await else {
         seat.leave().await;
         return Ok(());
@@ -165,11 +168,11 @@ async fn begin(
     address: &str,
     seat: &mut Seat,
     standing: &watch::Sender<Standing>,
-    namespace: &str,
+    options: &Options,
 ) -> anyhow::Result<Keys> {
-    controller::check_api(client, address).await?;
+    controller::check_api(client, &options.reach, address).await?;
     seat.take(standing).await;
-    keys(client, namespace).await
+    keys(client, &options.namespace).await
 }
 
 /// What the start comes to; `None` if the operator is asked to end before that. Nothing is held yet that would have to be given back.
@@ -202,6 +205,7 @@ fn context(
     let (caches, watches) = Caches::start(
         &client,
         &options.namespace,
+        &options.reach,
         &change_sender,
         reconcile::owners_of,
     );
@@ -227,6 +231,7 @@ fn context(
         wake_connection,
         settings: Settings {
             namespace: options.namespace.clone(),
+            reach: options.reach.clone(),
             allow_plain_http: options.allow_plain_http,
             runbooks: options.runbooks.clone(),
         },

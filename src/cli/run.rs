@@ -1,5 +1,6 @@
 //! `vaultbridge run`
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::cluster::election::Candidate;
+use crate::cluster::reach::Reach;
 use crate::leadership::Terms;
 use crate::run::{Options, run};
 use crate::telemetry::{self, LogFormat};
@@ -25,6 +27,11 @@ pub struct Run {
     /// Name of the operator's pod, which events then carry.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
+
+    /// Look for VaultSecrets in these namespaces only, separated by commas: `shop,bank`. Rights in these are then enough. Of their labels, for
+    /// `allowedNamespaces`, only kubernetes.io/metadata.name is known then. Without it: in all.
+    #[arg(long, env = "VAULTBRIDGE_WATCH_NAMESPACES", value_name = "NAMESPACES", value_delimiter = ',', value_parser = namespace)]
+    watch_namespaces: Vec<String>,
 
     /// Where /healthz, /readyz and /metrics are served.
     #[arg(
@@ -100,6 +107,7 @@ impl Run {
         let options = Options {
             log_level,
             namespace: self.pod_namespace,
+            reach: reach(self.watch_namespaces),
             instance: self.pod_name,
             http_address: self.http_address,
             allow_plain_http: self.allow_plain_http,
@@ -131,6 +139,16 @@ impl Run {
         )?;
         let own = format!("{name}_{uid}");
         Ok(Some(Candidate { own, terms }))
+    }
+}
+
+/// Where to look: in all namespaces unless some are named.
+fn reach(namespaces: Vec<String>) -> Reach {
+    let named: BTreeSet<_> = namespaces.into_iter().collect();
+    if named.is_empty() {
+        Reach::Cluster
+    } else {
+        Reach::Namespaces(named.into_iter().collect())
     }
 }
 

@@ -19,9 +19,13 @@ use tokio::sync::mpsc;
 pub use self::cache::{Cache, Kept, OwnersOf};
 pub use self::watches::{Lost, Watches, how_to_list, pauses};
 use self::watches::{Sink, how_to_list_whole};
+use super::reach::Reach;
 use super::secret_meta::SecretMeta;
 use super::templates::TemplateTexts;
 use crate::api::TEMPLATE_LABEL;
+
+/// The label that the API server puts on each namespace, with its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Namespace and name of an object; the namespace is empty for cluster-scoped kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,10 +108,11 @@ impl Key {
 
 impl Caches {
     /// Starts the watches, on tasks of their own. Whatever changes after the first list is sent to `changes`.
-    /// `operator_namespace` is where ConfigMaps are watched; `owners_of` tells whose a Secret is.
+    /// `operator_namespace` is where ConfigMaps are watched, `reach` where everything else is; `owners_of` tells whose a Secret is.
     pub fn start(
         client: &Client,
         operator_namespace: &str,
+        reach: &Reach,
         changes: &mpsc::UnboundedSender<Change>,
         owners_of: OwnersOf<SecretMeta>,
     ) -> (Arc<Self>, Watches) {
@@ -119,30 +124,40 @@ impl Caches {
             templates: Cache::new(|_| Vec::new()),
         });
         let mut watches = Watches::default();
-        let client = || client.clone();
         let sink = |change: fn(Key) -> Change| Sink {
             caches: caches.clone(),
             changes: changes.clone(),
             change,
         };
-        let api = Api::all(client());
+        // In the operator's own namespace are those that VaultConnections refer to.
+        let apis = reach.with(operator_namespace).apis(client);
         let secrets = sink(Change::Secret);
-        watches.follow(api, how_to_list(), secrets, |caches| &caches.secrets);
-        let api = Api::all(client());
+        watches.follow(apis, &how_to_list(), secrets, |caches| &caches.secrets);
         let accounts = sink(Change::ServiceAccount);
-        watches.follow(api, how_to_list(), accounts, |caches| {
+        watches.follow(reach.apis(client), &how_to_list(), accounts, |caches| {
             &caches.service_accounts
         });
-        let api = Api::all(client());
-        let namespaces = sink(|key| Change::Namespace(key.name));
-        watches.follow(api, how_to_list(), namespaces, |caches| &caches.namespaces);
-        let api = Api::namespaced(client(), operator_namespace);
+        match reach {
+            Reach::Cluster => {
+                let (apis, namespaces) = (
+                    vec![Api::all(client.clone())],
+                    sink(|key| Change::Namespace(key.name)),
+                );
+                watches.follow(apis, &how_to_list(), namespaces, |caches| {
+                    &caches.namespaces
+                });
+            }
+            Reach::Namespaces(names) => {
+                caches.namespaces.know(names.iter().map(|name| named(name)));
+            }
+        }
+        let apis = vec![Api::namespaced(client.clone(), operator_namespace)];
         let config_maps = sink(Change::ConfigMap);
-        watches.follow(api, how_to_list(), config_maps, |caches| {
+        watches.follow(apis, &how_to_list(), config_maps, |caches| {
             &caches.config_maps
         });
-        let (api, how) = (Api::all(client()), how_to_list_whole(TEMPLATE_LABEL));
-        watches.follow(api, how, sink(Change::Templates), |caches| {
+        let (apis, how) = (reach.apis(client), how_to_list_whole(TEMPLATE_LABEL));
+        watches.follow(apis, &how, sink(Change::Templates), |caches| {
             &caches.templates
         });
         (caches, watches)
@@ -165,6 +180,16 @@ impl Caches {
             templates.synced()
         );
     }
+}
+
+/// A namespace of which nothing is known but its name, and the label that every namespace has: where the operator looks at some only, it may
+/// not list them.
+fn named(name: &str) -> (Key, NamespaceMeta) {
+    let meta = NamespaceMeta {
+        labels: BTreeMap::from([(NAME_LABEL.to_owned(), name.to_owned())]),
+        terminating: false,
+    };
+    (Key::new("", name), meta)
 }
 
 impl Kept for SecretMeta {

@@ -2,6 +2,7 @@
 
 mod fences;
 mod installed;
+mod namespaced;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

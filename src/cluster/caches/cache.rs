@@ -69,6 +69,13 @@ impl<V: Kept> Cache<V> {
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
+    /// Takes these for all that there are, and for the first list.
+    pub(super) fn know(&self, objects: impl Iterator<Item = (Key, V)>) {
+        let objects = objects.map(|(key, value)| (key, Arc::new(value)));
+        self.replace_all(objects.collect());
+        self.synced.send_replace(true);
+    }
+
     /// Takes in an event of the watch and returns the keys whose object is not what it was; none for the first list,
     /// which everybody waits for anyway.
     pub(super) fn take_in(

@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use kube::runtime::{WatchStreamExt, watcher};
+use futures::stream::BoxStream;
+use kube::runtime::watcher;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ use tokio::task::{Id, JoinSet};
 use tracing::warn;
 
 use super::{Cache, Caches, Change, Kept, Key};
+use crate::cluster::reach::watch_all;
 use crate::retry;
 
 /// How many objects a page of a list has.
@@ -53,16 +55,17 @@ impl Watches {
     /// Follows a watch: fills the cache, and tells of whatever changes after the first list.
     pub(super) fn follow<V>(
         &mut self,
-        api: Api<V::Object>,
-        how: watcher::Config,
+        apis: Vec<Api<V::Object>>,
+        how: &watcher::Config,
         sink: Sink,
         cache: fn(&Caches) -> &Cache<V>,
     ) where
         V: Kept + Send + Sync + 'static,
-        V::Object: Clone + DeserializeOwned + Debug + Send + 'static,
+        V::Object: Clone + Default + DeserializeOwned + Debug + Send + 'static,
     {
+        let events = watch_all(apis, how, name_of);
         self.run(V::Object::kind(&()), async move {
-            fill(api, how, cache(&sink.caches), &sink).await;
+            fill(events, cache(&sink.caches), &sink).await;
         });
     }
 
@@ -116,13 +119,21 @@ pub(super) fn how_to_list_whole(label: &str) -> watcher::Config {
     }
 }
 
+/// As little of an object as tells which it was.
+fn name_of<K: Resource<DynamicType = ()> + Default>(object: &K) -> K {
+    let mut named = K::default();
+    let meta = named.meta_mut();
+    meta.name.clone_from(&object.meta().name);
+    meta.namespace.clone_from(&object.meta().namespace);
+    named
+}
+
 /// Follows a watch for ever.
-async fn fill<V>(api: Api<V::Object>, how: watcher::Config, cache: &Cache<V>, sink: &Sink)
-where
-    V: Kept,
-    V::Object: Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let mut events = watcher(api, how).backoff(pauses()).boxed();
+async fn fill<V: Kept>(
+    mut events: BoxStream<'static, watcher::Result<watcher::Event<V::Object>>>,
+    cache: &Cache<V>,
+    sink: &Sink,
+) {
     let mut fresh = HashMap::new();
     while let Some(event) = events.next().await {
         match event {

@@ -8,7 +8,7 @@ use vaultbridge_e2e::wait::{SOON, until};
 use vaultbridge_e2e::{GroundOptions, Tenant, objects, run_alone};
 
 /// Installs the release, or upgrades it, with these values besides.
-async fn release(t: &Tenant, more: &[&str]) -> Result<String> {
+pub async fn release(t: &Tenant, more: &[&str]) -> Result<String> {
     let kubeconfig = t.ground().control_plane().kubeconfig();
     let chart = chart()?;
     let mut args = vec!["upgrade", "--install", "vaultbridge", &chart];
