@@ -34,7 +34,7 @@ unit() { cargo test $flags --workspace --lib --bins --quiet; }
 # Some seconds for each target; `make fuzz` takes longer.
 fuzz() { cargo run $flags --quiet -p vaultbridge-e2e --bin fuzz -- --seconds "${FUZZ:-20}"; }
 
-components() { ground components etcd golden helm kubernetes kwok postgres "$server"; }
+components() { ground components etcd golden helm kubernetes kwok postgres prometheus "$server"; }
 
 e2e() {
   cargo build $flags --workspace --bins --quiet &&

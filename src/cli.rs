@@ -2,6 +2,7 @@
 
 mod crd;
 mod log_level;
+mod ready;
 mod render;
 mod run;
 
@@ -25,6 +26,7 @@ enum Command {
     Render(render::Render),
     Crd(crd::Crd),
     LogLevel(log_level::LogLevel),
+    Ready(ready::Ready),
 }
 
 impl Cli {
@@ -33,6 +35,7 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute().map(|()| ExitCode::SUCCESS),
             Command::Render(render) => render.execute(),
+            Command::Ready(ready) => ready.execute().map(|()| ExitCode::SUCCESS),
             Command::LogLevel(level) => level.execute().map(|()| ExitCode::SUCCESS),
             Command::Crd(crd) => crd.execute().map(|()| ExitCode::SUCCESS),
         }

@@ -73,6 +73,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod proxy;
 mod run;
 pub mod soak;

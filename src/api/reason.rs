@@ -4,6 +4,8 @@
 //! People write alerts and scripts on these words, so a word keeps its name for ever. Each stands here with its meaning and with what
 //! to do about it.
 
+pub mod pages;
+
 use std::fmt;
 
 /// Why an object is in the state that its conditions tell.

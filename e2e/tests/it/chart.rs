@@ -127,6 +127,7 @@ fn everything_that_can_be_switched_on_or_off_is() -> Result<()> {
             "ClusterRole",
             "ClusterRoleBinding",
             "Deployment",
+            "Pod",
             "Role",
             "RoleBinding",
             "Service",
@@ -136,6 +137,8 @@ fn everything_that_can_be_switched_on_or_off_is() -> Result<()> {
         let most = rendered(&[
             "metrics.serviceMonitor.enabled=true",
             "metrics.podMonitor.enabled=true",
+            "metrics.prometheusRule.enabled=true",
+            "metrics.dashboard.enabled=true",
             "connection.create=true",
             "connection.spec.address=\"https://vault.example:8200\"",
             "priorityClassName=\"system-cluster-critical\"",
@@ -144,10 +147,12 @@ fn everything_that_can_be_switched_on_or_off_is() -> Result<()> {
         ])
         .await?;
         let more = [
+            "ConfigMap",
             "CustomResourceDefinition",
             "NetworkPolicy",
             "PodDisruptionBudget",
             "PodMonitor",
+            "PrometheusRule",
             "ServiceMonitor",
             "ValidatingAdmissionPolicy",
             "ValidatingAdmissionPolicyBinding",

@@ -27,3 +27,4 @@ mod rollout;
 mod secret;
 mod templates;
 mod values;
+mod watching;
