@@ -18,7 +18,7 @@ CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test e2e lint components crds docs bench soak fuzz clean cargo build
+.PHONY: help demo dev test e2e lint components crds docs image bench soak fuzz clean cargo build
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ crds: build ## Generate crds/ and the chart's copy of it from src/api
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir crds
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir deploy/chart/files/crds
 
+image: cargo ## Build the container image, an OCI archive in target/image, without a Docker daemon
+	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin image
+
 bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 for more
 	@cargo build $(CARGO_FLAGS) --release -p vaultbridge -p vaultbridge-e2e --bin vaultbridge
 	@SERVER=$(SERVER) cargo bench $(CARGO_FLAGS) -p vaultbridge-e2e --bench bench -- --objects $(OBJECTS)
@@ -62,6 +65,7 @@ clean: cargo ## Remove what was built here; the cache of the servers stays
 
 docs: cargo ## Generate the pages of docs/ that are made from src
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge --example docs
+	@VAULTBRIDGE_WRITE_PAGES=1 cargo test $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --test it -- chart::pages
 
 build: cargo
 	@cargo build $(CARGO_FLAGS) --workspace --bins

@@ -218,6 +218,29 @@ pub static CARGO_DENY: Part = Part {
     own: None,
 };
 
+/// The certificate authorities that the image trusts.
+pub static CERTIFICATES: Part = Part {
+    name: "certificates",
+    pins: &["requirements.txt"],
+    recipe: Recipe::Wheel {
+        programs: "certifi",
+    },
+    programs: &["cacert.pem"],
+    own: None,
+};
+
+/// What lists everything that the image was made of.
+pub static CARGO_CYCLONEDX: Part = Part {
+    name: "cargo-cyclonedx",
+    pins: &[],
+    recipe: Recipe::Cargo {
+        package: "cargo-cyclonedx",
+        version: "0.5.9",
+    },
+    programs: &["cargo-cyclonedx"],
+    own: None,
+};
+
 /// The Go toolchain, for machines without one.
 static GO: Part = Part {
     name: "go",
@@ -228,7 +251,7 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 12] = [
+pub static ALL: [&Part; 14] = [
     &ETCD,
     &GOLDEN,
     &HELM,
@@ -241,6 +264,8 @@ pub static ALL: [&Part; 12] = [
     &PROMETHEUS,
     &RUNC,
     &CARGO_DENY,
+    &CARGO_CYCLONEDX,
+    &CERTIFICATES,
 ];
 
 /// Programs that are built and ready.

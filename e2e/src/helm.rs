@@ -1,5 +1,7 @@
 //! Helm, as a person calls it.
 
+pub mod values;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,13 +50,18 @@ pub fn chart() -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// The objects that the chart makes as the release `vaultbridge`, with these values.
-pub async fn rendered(values: &[&str]) -> Result<Vec<Value>> {
+/// The text that the chart makes as the release `vaultbridge`, with these values.
+pub async fn template(values: &[&str]) -> Result<String> {
     let chart = chart()?;
     let mut args = vec!["template", "vaultbridge", &chart, "--namespace", NAMESPACE];
     args.extend(["--kube-version", "1.36.0"]);
     for value in values {
         args.extend(["--set-json", value]);
     }
-    objects::parse(&helm(&args, None).await?)
+    helm(&args, None).await
+}
+
+/// The objects that the chart makes as the release `vaultbridge`, with these values.
+pub async fn rendered(values: &[&str]) -> Result<Vec<Value>> {
+    objects::parse(&template(values).await?)
 }

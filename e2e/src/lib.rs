@@ -66,6 +66,7 @@ pub mod dice;
 pub mod fuzz;
 pub mod ground;
 pub mod helm;
+pub mod image;
 pub mod nodes;
 pub mod objects;
 pub mod operator;

@@ -3,6 +3,7 @@
 mod fences;
 mod installed;
 mod namespaced;
+mod pages;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
