@@ -18,7 +18,7 @@ CARGO_FLAGS ?= --locked
 GROUND = cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin ground --
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test e2e lint components crds docs image bench soak fuzz clean cargo build
+.PHONY: help demo dev test e2e lint components crds docs image e2e-node bench soak fuzz clean cargo build
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ crds: build ## Generate crds/ and the chart's copy of it from src/api
 
 image: cargo ## Build the container image, an OCI archive in target/image, without a Docker daemon
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge-e2e --bin image
+
+e2e-node: image ## Prove image and chart on a real node: a kubelet and containerd. Needs root
+	@SERVER=$(SERVER) cargo test $(CARGO_FLAGS) -p vaultbridge-e2e --test node -- --nocapture
 
 bench: cargo ## Measure, beside a bare writer of the same objects; OBJECTS=5000 for more
 	@cargo build $(CARGO_FLAGS) --release -p vaultbridge -p vaultbridge-e2e --bin vaultbridge

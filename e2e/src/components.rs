@@ -134,6 +134,18 @@ pub static RUNC: Part = Part {
     own: None,
 };
 
+/// What runs in the pods of a real node.
+pub static WITNESS: Part = Part {
+    name: "witness",
+    pins: &["go.mod", "main.go"],
+    recipe: Recipe::Go {
+        packages: &["."],
+        ldflags: "-s -w",
+    },
+    programs: &["witness"],
+    own: None,
+};
+
 /// What people watch the operator with, and the tool that tests its rules.
 pub static PROMETHEUS: Part = Part {
     name: "prometheus",
@@ -251,7 +263,7 @@ static GO: Part = Part {
 };
 
 /// Everything that a person can ask for by name.
-pub static ALL: [&Part; 14] = [
+pub static ALL: [&Part; 15] = [
     &ETCD,
     &GOLDEN,
     &HELM,
@@ -265,6 +277,7 @@ pub static ALL: [&Part; 14] = [
     &RUNC,
     &CARGO_DENY,
     &CARGO_CYCLONEDX,
+    &WITNESS,
     &CERTIFICATES,
 ];
 

@@ -67,6 +67,7 @@ pub mod fuzz;
 pub mod ground;
 pub mod helm;
 pub mod image;
+pub mod node;
 pub mod nodes;
 pub mod objects;
 pub mod operator;

@@ -9,6 +9,9 @@ use crate::process::Ended;
 /// How long a test waits for something that should happen soon. Generous: it is only reached when the test fails.
 pub const SOON: Duration = Duration::from_secs(90);
 
+/// The longest that something may take in which a whole node or a release has its part.
+pub const SLOW: Duration = Duration::from_mins(2);
+
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
 

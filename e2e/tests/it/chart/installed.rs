@@ -87,6 +87,11 @@ fn a_release_brings_all_that_the_operator_needs_and_leaves_what_people_made() ->
         ensure!(args.to_string().contains("--log-level=debug"), "{args}");
         let after = t.secret("app").await?;
         assert_eq!(after.resource_version(), before.resource_version());
+        // The first revision made the VaultConnection by a hook, so it is no part of what is gone back to.
+        let back = ["rollback", "vaultbridge", "1", "--namespace", NAMESPACE];
+        helm(&back, Some(&control_plane.kubeconfig())).await?;
+        let kept = object(t, objects::API_VERSION, "VaultConnection", "default").await?;
+        assert_eq!(kept["metadata"]["uid"], connection["metadata"]["uid"]);
         release(t, &["log.level=\"info\""]).await?;
         operator.ready().await?;
 

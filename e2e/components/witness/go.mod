@@ -1,0 +1,3 @@
+module components/witness
+
+go 1.26.0
