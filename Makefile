@@ -41,7 +41,7 @@ lint: cargo ## Check format, lints and dependencies only
 	@e2e/phases.sh format lints dependencies
 
 components: cargo ## Build the real servers once, into a cache outside the tree
-	@$(GROUND) components
+	@$(GROUND) components cargo-deny etcd golden helm kubernetes kwok openbao postgres prometheus vault
 
 crds: build ## Generate crds/ and the chart's copy of it from src/api
 	@cargo run $(CARGO_FLAGS) --quiet -p vaultbridge -- crd --dir crds
