@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -14,6 +15,9 @@ use super::{ControlPlane, kubeconfig};
 
 /// How long the harness's own tokens live: longer than any run.
 pub const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+
+/// How many kubeconfigs were written, for names that nobody else uses.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 impl ControlPlane {
     /// A token of a service account for an audience; the API server's own audience when `None`.
@@ -47,7 +51,11 @@ impl ControlPlane {
         let file = self
             .folder
             .join(format!("{namespace}-{account}.kubeconfig"));
-        fs::write(&file, config.to_string())
+        // Tests side by side ask for the same file: none may ever be read half written.
+        let turn = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let half = file.with_extension(format!("kubeconfig.{turn}"));
+        fs::write(&half, config.to_string())
+            .and_then(|()| fs::rename(&half, &file))
             .with_context(|| format!("write {}", file.display()))?;
         Ok(file)
     }
